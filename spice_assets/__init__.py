@@ -1,0 +1,1 @@
+"""The Dagster code location: every batch product as a software-defined asset."""

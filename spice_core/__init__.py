@@ -1,0 +1,1 @@
+"""The shared hexagon: domain, ports, services and adapters of SPICE Harvester."""

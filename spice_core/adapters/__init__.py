@@ -1,0 +1,1 @@
+"""One folder per technology; only bootstrap names them."""

@@ -1,0 +1,1 @@
+"""The clock and the random ids of the operating system."""
