@@ -71,7 +71,7 @@ class InvalidInput(SpiceError):
     """The request is not valid."""
 
     code = "invalid_input"
-    category = "invalid_input"
+    category: ClassVar[Category] = "invalid_input"
 
 
 class InvalidName(InvalidInput):
@@ -90,14 +90,14 @@ class InvalidOntology(InvalidInput):
     """The class definition is not valid."""
 
     code = "invalid_ontology"
-    category = "unprocessable"
+    category: ClassVar[Category] = "unprocessable"
 
 
 class InvalidInstance(InvalidInput):
     """The instance does not fit its class."""
 
     code = "invalid_instance"
-    category = "unprocessable"
+    category: ClassVar[Category] = "unprocessable"
 
 
 class InvalidQuery(InvalidInput):
@@ -122,28 +122,28 @@ class TooLarge(InvalidInput):
     """The request is over a size limit."""
 
     code = "too_large"
-    category = "too_large"
+    category: ClassVar[Category] = "too_large"
 
 
 class Unauthenticated(SpiceError):
     """A valid token is required."""
 
     code = "unauthenticated"
-    category = "unauthenticated"
+    category: ClassVar[Category] = "unauthenticated"
 
 
 class Forbidden(SpiceError):
     """The credential does not allow this."""
 
     code = "forbidden"
-    category = "forbidden"
+    category: ClassVar[Category] = "forbidden"
 
 
 class NotFound(SpiceError):
     """There is no such thing."""
 
     code = "not_found"
-    category = "not_found"
+    category: ClassVar[Category] = "not_found"
 
 
 class DatabaseNotFound(NotFound):
@@ -204,7 +204,7 @@ class Conflict(SpiceError):
     """The request contradicts the present state."""
 
     code = "conflict"
-    category = "conflict"
+    category: ClassVar[Category] = "conflict"
 
 
 class OptimisticConcurrencyConflict(Conflict):
@@ -256,7 +256,7 @@ class RateLimited(SpiceError):
     """Too many requests."""
 
     code = "rate_limited"
-    category = "rate_limited"
+    category: ClassVar[Category] = "rate_limited"
     retryable = True
 
 
@@ -264,7 +264,7 @@ class Unavailable(SpiceError):
     """A part of the platform does not answer."""
 
     code = "unavailable"
-    category = "unavailable"
+    category: ClassVar[Category] = "unavailable"
     retryable = True
 
 
