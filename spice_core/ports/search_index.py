@@ -1,0 +1,90 @@
+"""The documents of the graph, searchable: a projection that can be rebuilt from the log at any time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+
+from spice_core.domain.search import IndexedClass, SearchDocument, SearchQuery, SearchResult, WriteResult
+
+
+class SearchIndex(ABC):
+    """Typed documents per database, class and branch.
+
+    A branch holds the documents as they were on its source when it was created, plus its own writes: later writes
+    on the source do not show on it. Writes are by version: the highest wins whatever the order of arrival, and a
+    tombstone is a version like any other. A write is visible to readers after `refresh`. Text compares in codepoint order
+    and case-sensitively in filters; nulls sort last both ways; ties break by key. Unavailable engines raise `SearchUnavailable`,
+    never an empty answer. An unknown database, class or branch reads as empty, since the index may lag behind the graph. Safe
+    for many threads and processes. After `close`, every method but `close` raises `Closed`.
+    """
+
+    @abstractmethod
+    def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
+        """Declare or change a class. New fields are added to what is there; a field whose kind changed is converted, values
+        that do not fit become null in filters (the document keeps them). Defining the same again changes nothing.
+
+        `generation`: a rebuild's (see `begin_rebuild`), None for the live documents.
+        """
+
+    @abstractmethod
+    def write(
+        self, database: str, branch: str, documents: Sequence[SearchDocument], *, generation: int | None = None
+    ) -> WriteResult:
+        """Store `documents` (any number; of one key the highest version counts), all of them or none.
+
+        Raises:
+            InvalidQuery: a document's class was never defined; names it.
+        """
+
+    @abstractmethod
+    def refresh(self, database: str) -> None:
+        """Make every write that returned before visible to every reader."""
+
+    @abstractmethod
+    def create_branch(self, database: str, name: str, *, source: str, generation: int | None = None) -> None:
+        """Start branch `name` from what `source` holds now; the cost does not depend on the data's size. Existing: nothing."""
+
+    @abstractmethod
+    def delete_branch(self, database: str, name: str, *, generation: int | None = None) -> None:
+        """Drop branch `name` and its documents; a later branch of that name starts anew. Absent: nothing."""
+
+    @abstractmethod
+    def drop(self, database: str, *, class_id: str | None = None) -> None:
+        """Drop a whole database, or one class of it, with all branches and generations. Absent: nothing."""
+
+    @abstractmethod
+    def get(self, database: str, branch: str, keys: Collection[str]) -> Mapping[str, SearchDocument]:
+        """Return the documents among `keys` that are there, tombstones included."""
+
+    @abstractmethod
+    def search(self, database: str, branch: str, query: SearchQuery) -> SearchResult:
+        """Find documents. Following `next_after` of the same query visits every document that stays unchanged once.
+
+        Raises:
+            InvalidQuery: a field is not of the class, an operator does not fit its kind, or `after` is from another query.
+        """
+
+    @abstractmethod
+    def begin_rebuild(self, database: str) -> int:
+        """Start a new, empty generation beside the live one and return its number. An unfinished older one is dropped."""
+
+    @abstractmethod
+    def finish_rebuild(self, database: str, generation: int) -> None:
+        """Make `generation` the live one, atomically for readers, and drop the old one.
+
+        Raises:
+            Conflict: it is not the rebuild under way.
+        """
+
+    @abstractmethod
+    def abandon_rebuild(self, database: str, generation: int) -> None:
+        """Drop an unfinished generation; the live one is untouched. Absent: nothing."""
+
+    @abstractmethod
+    def scan(
+        self, database: str, branch: str, *, generation: int | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[SearchDocument]:
+        """Return up to `limit` documents in key order after `after`, tombstones left out: for comparisons."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; closing again does nothing."""
