@@ -1,0 +1,124 @@
+"""Datasets, their versions, the mappings that turn rows into instances, and runs of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its header, inferred type (a property type of `domain.values`), and statistics (JSON)."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """One immutable version of a dataset.
+
+    Attributes:
+        version_id: the id of the command that registered it.
+        dataset_id: `{db}:{branch}:{name}` encoded by `naming.aggregate_id`.
+        number: 1, 2, 3 … within the dataset.
+        commit_id: the commit of the dataset store.
+        path: the key of the table in that commit (Parquet), `raw_path` of the bytes as uploaded.
+        content_sha256: of the uploaded bytes, hex.
+        row_count: rows accepted; `reject_count`: rows refused, listed with reasons under `rejects_path` (None if there are none).
+        columns: in file order.
+        schema_hash: sha256 hex over names and types.
+        primary_key_candidates: column lists, best first.
+    """
+
+    version_id: str
+    dataset_id: str
+    number: int
+    commit_id: str
+    path: str
+    raw_path: str
+    content_sha256: str
+    size_bytes: int
+    row_count: int
+    reject_count: int
+    columns: Sequence[Column]
+    schema_hash: str
+    primary_key_candidates: Sequence[Sequence[str]]
+    created_at: datetime
+    created_by: str | None
+    filename: str
+    rejects_path: str | None = None
+    dialect: Mapping[str, Any] = field(default_factory=dict)
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A named line of versions on a branch of a database."""
+
+    dataset_id: str
+    database: str
+    branch: str
+    name: str
+    source_type: str
+    created_at: datetime
+    latest: DatasetVersion | None
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """One target property from one source column, or several joined into a link's key (`source_fields`)."""
+
+    target_field: str
+    source_fields: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMapping:
+    """How the rows of a dataset become instances of a class.
+
+    Attributes:
+        mapping_id: stable; one active mapping per (dataset, class).
+        fields: properties and links (a link's value is the target's key).
+        schema_hash: of the dataset version it was made for.
+        on_missing_target: `reject_row`, `drop_link` or `fail`.
+        on_removed_row: `delete` or `keep`.
+        auto_run: whether a new version is objectified by itself.
+    """
+
+    mapping_id: str
+    database: str
+    branch: str
+    dataset_id: str
+    class_id: str
+    fields: Sequence[FieldMapping]
+    schema_hash: str
+    on_missing_target: str = "reject_row"
+    on_removed_row: str = "delete"
+    auto_run: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectifyRun:
+    """The result of objectifying one version by one mapping; `reasons` counts rejects and dropped links by reason."""
+
+    run_id: str
+    mapping_id: str
+    version_id: str
+    previous_version_id: str | None
+    state: str  # running | succeeded | failed
+    rows: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    links_dropped: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    samples: Sequence[Mapping[str, Any]] = ()
+    seconds: float = 0.0
+    started_at: datetime | None = None

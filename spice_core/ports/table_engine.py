@@ -1,0 +1,99 @@
+"""Tables as files: reading, profiling and comparing them with SQL engines."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a text table is written. `encoding` is a Python codec name; `header_row` counts from 0, None without a header."""
+
+    delimiter: str
+    quote: str
+    encoding: str
+    header_row: int | None
+    skip_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that could not be read: its line in the file (from 1), why, and the text (shortened)."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A text table turned into a Parquet file of text columns: no value is interpreted yet. Every row has a `__row` (from 1)."""
+
+    path: Path
+    columns: Sequence[str]
+    row_count: int
+    reject_count: int
+    rejects: Sequence[RejectedRow]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row that differs between two versions: `before` and `after` by column, None where absent; `row` in the new (else old) file."""
+
+    kind: str  # added | changed | removed
+    row: int
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+class TableEngine(ABC):
+    """An engine for tables in files. No call lets a file's content reach the network, the environment, or another file.
+
+    Memory is bounded by the engine's setting, whatever the file's size. Errors of the file raise `UnreadableFile` and say the
+    line. Values are those of `domain.values`: text, int, float, Decimal, bool, date, datetime (UTC), None.
+    """
+
+    @abstractmethod
+    def sniff(self, path: Path) -> Dialect:
+        """Find the dialect of a text table. Raises `UnreadableFile` for what is empty, binary, or of no table."""
+
+    @abstractmethod
+    def read_text_table(self, path: Path, dialect: Dialect, *, into: Path) -> TextTable:
+        """Read the table as text into a Parquet file at `into`; ragged rows are rejected one by one, with reasons."""
+
+    @abstractmethod
+    def profile(self, table: Path, columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return per column of a text table: total, empty, distinct (approximate above 10,000), min/max length, up to 1,000 frequent
+        and sampled values, and how many values fit each candidate type."""
+
+    @abstractmethod
+    def is_unique(self, table: Path, columns: Sequence[str]) -> bool:
+        """Whether `columns` together have no nulls and no duplicates."""
+
+    @abstractmethod
+    def cast(self, table: Path, types: Mapping[str, str], *, dialect_of: Mapping[str, Mapping[str, Any]], into: Path) -> int:
+        """Write the typed table (`__row` kept) to Parquet at `into`; return how many values did not fit and became null with
+        their text kept in `__rejects`. `dialect_of` says per column how text is written (decimal comma, day first, …)."""
+
+    @abstractmethod
+    def rows(
+        self, table: Path, columns: Sequence[str], *, offset: int = 0, limit: int | None = None, batch: int = 1000
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Yield rows in file order, in batches."""
+
+    @abstractmethod
+    def changes(
+        self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
+    ) -> Iterator[Sequence[RowChange]]:
+        """Yield the rows that differ by `key` between two typed tables (`old` None: all are added), added and changed in the new
+        file's order, then removed. Rows whose key is null or repeated are left to the caller (`key_problems`)."""
+
+    @abstractmethod
+    def key_problems(self, table: Path, key: Sequence[str], *, limit: int = 200) -> tuple[int, int, Sequence[int]]:
+        """Return how many rows have a null in `key`, how many repeat a key seen before, and some of their row numbers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; closing again does nothing."""
