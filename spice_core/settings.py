@@ -1,0 +1,161 @@
+"""Every setting, its environment variable and its default; the only reader of the environment."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from spice_core.errors import ConfigurationError
+
+PRODUCTION_NAMES = frozenset({"production", "prod"})
+
+
+def _comma_list(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_comma_list)]
+
+
+def _named(*names: str) -> Any:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """The settings of one process, from the environment and `.env`; unknown variables are left alone."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True, frozen=True
+    )
+
+    app_name: str = Field("spice-harvester", validation_alias="APP_NAME")
+    app_env: str = Field("development", validation_alias="APP_ENV", description="`production` refuses insecure switches")
+    debug: bool = Field(False, validation_alias="DEBUG")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
+    log_format: Literal["console", "json"] = Field("console", validation_alias="SPICE_LOG_FORMAT")
+
+    home: Path = Field(
+        Path(".spice"), validation_alias="SPICE_HOME", description="where the embedded parts keep their state, mode 700"
+    )
+    postgres_url: SecretStr | None = Field(
+        None,
+        validation_alias=_named("SPICE_POSTGRES_URL", "DATABASE_URL"),
+        description="a PostgreSQL server; unset: the embedded one",
+    )
+    postgres_pool_size: int = Field(10, ge=2, le=200, validation_alias="SPICE_POSTGRES_POOL_SIZE")
+    object_store: Literal["local"] = Field("local", validation_alias="SPICE_OBJECT_STORE")
+
+    host: str = Field("127.0.0.1", validation_alias="SPICE_HOST", description="the address the apps listen on")
+    oms_port: int = Field(8000, ge=1, le=65535, validation_alias="OMS_PORT")
+    bff_port: int = Field(8002, ge=1, le=65535, validation_alias="BFF_PORT")
+    funnel_port: int = Field(8003, ge=1, le=65535, validation_alias="FUNNEL_PORT")
+    dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DAGSTER_PORT")
+    worker_port: int = Field(
+        8010, ge=1, le=65535, validation_alias="SPICE_WORKER_PORT", description="`/healthz` and `/metrics` of the workers"
+    )
+
+    admin_token: SecretStr | None = Field(
+        None, validation_alias=_named("ADMIN_TOKEN", "ADMIN_API_KEY"), description="shared by all apps"
+    )
+    oms_admin_token: SecretStr | None = Field(None, validation_alias="OMS_ADMIN_TOKEN")
+    bff_admin_token: SecretStr | None = Field(None, validation_alias="BFF_ADMIN_TOKEN")
+    funnel_admin_token: SecretStr | None = Field(None, validation_alias="FUNNEL_ADMIN_TOKEN")
+    oms_require_auth: bool = Field(True, validation_alias="OMS_REQUIRE_AUTH")
+    bff_require_auth: bool = Field(True, validation_alias="BFF_REQUIRE_AUTH")
+    funnel_require_auth: bool = Field(True, validation_alias="FUNNEL_REQUIRE_AUTH")
+    allow_insecure_oms_auth_disable: bool = Field(False, validation_alias="ALLOW_INSECURE_OMS_AUTH_DISABLE")
+    allow_insecure_bff_auth_disable: bool = Field(False, validation_alias="ALLOW_INSECURE_BFF_AUTH_DISABLE")
+    allow_insecure_funnel_auth_disable: bool = Field(False, validation_alias="ALLOW_INSECURE_FUNNEL_AUTH_DISABLE")
+    cors_origins: CommaList = Field(default_factory=list, validation_alias="CORS_ORIGINS")
+    max_request_bytes: int = Field(10_000_000, ge=1_000, validation_alias="SPICE_MAX_REQUEST_BYTES")
+    max_upload_bytes: int = Field(2_000_000_000, ge=1_000, validation_alias="SPICE_MAX_UPLOAD_BYTES")
+    request_timeout_seconds: float = Field(30.0, gt=0, validation_alias="REQUEST_TIMEOUT")
+    rate_limit: int = Field(1000, ge=1, validation_alias="SPICE_RATE_LIMIT", description="requests per window, per principal")
+    rate_limit_window_seconds: int = Field(60, ge=1, validation_alias="SPICE_RATE_LIMIT_WINDOW_SECONDS")
+    rate_limit_enabled: bool = Field(True, validation_alias="SPICE_RATE_LIMIT_ENABLED")
+    read_wait_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        validation_alias="SPICE_READ_WAIT_SECONDS",
+        description="how long a graph query waits for what was accepted before it",
+    )
+
+    graph_query_max_hops: int = Field(10, ge=1, validation_alias="GRAPH_QUERY_MAX_HOPS")
+    graph_query_max_limit: int = Field(1000, ge=1, validation_alias="GRAPH_QUERY_MAX_LIMIT")
+    graph_query_max_paths: int = Field(2000, ge=1, validation_alias="GRAPH_QUERY_MAX_PATHS")
+    max_property_count: int = Field(100, ge=1, validation_alias="SPICE_MAX_PROPERTY_COUNT")
+    protected_branches: CommaList = Field(
+        default_factory=lambda: ["main", "master", "production", "prod"], validation_alias="ONTOLOGY_PROTECTED_BRANCHES"
+    )
+
+    worker_batch: int = Field(1000, ge=1, le=10_000, validation_alias="SPICE_WORKER_BATCH")
+    worker_max_attempts: int = Field(5, ge=1, validation_alias="INSTANCE_WORKER_MAX_RETRY_ATTEMPTS")
+    lease_seconds: float = Field(
+        30.0, gt=0, validation_alias="SPICE_LEASE_SECONDS", description="a dead worker's work is taken over after this"
+    )
+    heartbeat_seconds: float = Field(5.0, gt=0, validation_alias="SPICE_HEARTBEAT_SECONDS")
+    processed_events_retention_days: int = Field(7, ge=1, validation_alias="SPICE_PROCESSED_EVENTS_RETENTION_DAYS")
+    crash_point: str | None = Field(
+        None, validation_alias="CHAOS_CRASH_POINT", description="tests only, with ENABLE_CHAOS_INJECTION"
+    )
+    enable_chaos_injection: bool = Field(False, validation_alias="ENABLE_CHAOS_INJECTION")
+    crash_once: bool = Field(True, validation_alias="CHAOS_CRASH_ONCE")
+    crash_exit_code: int = Field(42, validation_alias="CHAOS_CRASH_EXIT_CODE")
+
+    duckdb_memory: str = Field("300MB", validation_alias="SPICE_DUCKDB_MEMORY", description="DuckDB's memory limit per process")
+
+    @property
+    def is_production(self) -> bool:
+        """Whether insecure switches are refused."""
+        return self.app_env.lower() in PRODUCTION_NAMES
+
+    @cached_property
+    def home_path(self) -> Path:
+        """The absolute state directory; not created by asking."""
+        return self.home.expanduser().absolute()
+
+    def app_token(self, app: Literal["oms", "bff", "funnel"]) -> str | None:
+        """Return the token that `app` requires: its own, else the shared one."""
+        own: SecretStr | None = getattr(self, f"{app}_admin_token")
+        token = own or self.admin_token
+        return token.get_secret_value() if token else None
+
+    def requires_auth(self, app: Literal["oms", "bff", "funnel"]) -> bool:
+        """Whether `app` asks for a token.
+
+        Raises:
+            ConfigurationError: authentication is switched off with one variable only, or in production.
+        """
+        if getattr(self, f"{app}_require_auth"):
+            return True
+        name = app.upper()
+        if not getattr(self, f"allow_insecure_{app}_auth_disable"):
+            raise ConfigurationError(f"{name}_REQUIRE_AUTH=false also needs ALLOW_INSECURE_{name}_AUTH_DISABLE=true")
+        if self.is_production:
+            raise ConfigurationError(f"{name}_REQUIRE_AUTH=false is refused while APP_ENV={self.app_env}")
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings of this process; `overrides` (by field name) win over the environment.
+
+    Raises:
+        ConfigurationError: a variable does not parse; names it.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"settings: {problems}") from error
+    if settings.heartbeat_seconds >= settings.lease_seconds:
+        raise ConfigurationError("SPICE_HEARTBEAT_SECONDS must be below SPICE_LEASE_SECONDS")
+    return settings
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for the processes it starts."""
+    return dict(os.environ)
