@@ -1,0 +1,77 @@
+"""One pool of connections to PostgreSQL, with our errors."""
+
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from spice_core.errors import Closed, LedgerUnavailable, Unavailable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Postgres:
+    """A pool of connections to one PostgreSQL database, shared by the adapters of a process.
+
+    The server need not be up: connections are made when they are asked for, and made anew after it was away.
+    """
+
+    def __init__(self, dsn: str, *, max_size: int = 10, wait_seconds: float = 5.0) -> None:
+        """Prepare up to `max_size` connections; a caller waits `wait_seconds` for one before it gets an error."""
+        self.dsn = dsn
+        self._is_closed = False
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            dsn,
+            min_size=0,
+            max_size=max_size,
+            timeout=wait_seconds,
+            reconnect_timeout=wait_seconds,
+            kwargs={"application_name": "spice", "connect_timeout": max(2, round(wait_seconds))},
+            check=_check,
+            open=True,
+        )
+
+    @contextmanager
+    def connection(self, *, unavailable: type[Unavailable] = LedgerUnavailable, autocommit: bool = False) -> Iterator[Connection]:
+        """Lend a connection; the block is one transaction, committed at its end and rolled back by an exception.
+
+        With `autocommit` every statement is its own transaction, which saves two round trips.
+
+        Raises:
+            unavailable: the server is away, too busy, out of space, or every connection is lent.
+            Closed: `close` was called.
+        """
+        if self._is_closed:
+            raise Closed("The PostgreSQL pool is closed.")
+        try:
+            with self._pool.connection() as connection:
+                if not autocommit:
+                    yield connection
+                    return
+                connection.autocommit = True
+                try:
+                    yield connection
+                finally:
+                    if not connection.closed:
+                        connection.autocommit = False
+        except PoolClosed as error:
+            raise Closed("The PostgreSQL pool is closed.") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise unavailable(f"PostgreSQL does not answer: {str(error).strip() or type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Close all connections; closing again does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._pool.close()
+
+
+def _check(connection: Connection) -> None:
+    """Refuse a connection whose server went away; costs a round trip only where the socket has something to say."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    if poll.poll(0):
+        ConnectionPool.check_connection(connection)

@@ -1,0 +1,135 @@
+"""The pool, the migrations, the named queries and the embedded server."""
+
+import os
+import signal
+import threading
+
+import psycopg
+import pytest
+
+from spice_core.adapters.postgres.connection import Postgres
+from spice_core.adapters.postgres.embedded import NOT_DURABLE, embedded_pid, start_embedded, stop_embedded
+from spice_core.adapters.postgres.migrate import available_migrations, migrate
+from spice_core.adapters.postgres.queries import load_queries
+from spice_core.errors import Closed, ConfigurationError, GraphUnavailable, LedgerUnavailable
+
+
+def test_queries_are_found_by_name():
+    assert load_queries("migrations")["applied"] == "SELECT name, checksum FROM public.spice_migrations"
+
+
+def test_migrations_are_applied_once_and_in_order(clean_database):
+    assert migrate(clean_database) == []
+    with psycopg.connect(clean_database) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM public.spice_migrations ORDER BY applied_at, name")]
+    assert names == list(available_migrations())
+
+
+def test_a_changed_migration_is_refused(clean_database):
+    shipped = available_migrations()
+    with pytest.raises(ConfigurationError, match="001_ledger"):
+        migrate(clean_database, migrations={**shipped, "001_ledger.sql": "SELECT 1"})
+
+
+def test_a_newer_database_is_refused(clean_database):
+    with pytest.raises(ConfigurationError, match="newer"):
+        migrate(clean_database, migrations={})
+
+
+def test_a_failing_migration_leaves_nothing(clean_database):
+    broken = {**available_migrations(), "999_broken.sql": "CREATE TABLE public.half (a int); SELECT no_such_thing"}
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        migrate(clean_database, migrations=broken)
+    with psycopg.connect(clean_database) as connection:
+        assert connection.execute("SELECT to_regclass('public.half')").fetchone() == (None,)
+
+
+def test_processes_that_migrate_at_once_take_turns(clean_database):
+    more = {**available_migrations(), "999_more.sql": "SELECT pg_sleep(0.05); CREATE TABLE public.more (a int)"}
+    results: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: results.append(migrate(clean_database, migrations=more))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [[], [], [], ["999_more.sql"]]
+
+
+def test_an_error_rolls_the_block_back(clean_database):
+    pool = Postgres(clean_database, max_size=2)
+    with pool.connection() as connection:
+        connection.execute("CREATE TABLE t (a int)")
+
+    def insert_and_fail() -> None:
+        with pool.connection() as connection:
+            connection.execute("INSERT INTO t VALUES (1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        insert_and_fail()
+    with pool.connection(autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    pool.close()
+
+
+def test_an_exhausted_pool_is_unavailable(clean_database):
+    pool = Postgres(clean_database, max_size=1, wait_seconds=0.1)
+    with pool.connection(), pytest.raises(LedgerUnavailable), pool.connection():
+        pass
+    pool.close()
+
+
+def test_a_closed_pool_raises_closed_and_closes_again(clean_database):
+    pool = Postgres(clean_database)
+    pool.close()
+    pool.close()
+    with pytest.raises(Closed), pool.connection():
+        pass
+
+
+def test_a_cut_connection_is_the_callers_error_class_and_the_next_one_works(clean_database):
+    pool = Postgres(clean_database, max_size=1)
+    with pytest.raises(GraphUnavailable), pool.connection(unavailable=GraphUnavailable) as connection:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pool.connection() as connection:
+        pid = connection.execute("SELECT pg_backend_pid()").fetchone()
+    with psycopg.connect(clean_database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", pid)
+    with pool.connection() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    pool.close()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    data_dir = tmp_path / "cluster of this test"
+    yield data_dir
+    stop_embedded(data_dir)
+
+
+def test_embedded_server_survives_kill_and_long_paths(own_server):
+    data_dir = own_server.with_name("x" * 90) if os.geteuid() != 0 else own_server / ("x" * 90)
+    try:
+        dsn = start_embedded(data_dir, shared_buffers="16MB", settings={"fsync": "off"})
+        pool = Postgres(dsn, max_size=2, wait_seconds=2)
+        with pool.connection() as connection:
+            connection.execute("CREATE TABLE kept (a int)")
+        first = embedded_pid(data_dir)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        again = start_embedded(data_dir, shared_buffers="16MB", settings=NOT_DURABLE)
+        assert again == dsn
+        assert embedded_pid(data_dir) != first
+        with pool.connection() as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        assert start_embedded(data_dir) == dsn
+        pool.close()
+    finally:
+        stop_embedded(data_dir)
+    assert embedded_pid(data_dir) is None
+    stop_embedded(data_dir)
+
+
+def test_embedded_server_sorts_by_codepoint_and_is_set_for_us(postgres_dsn):
+    with psycopg.connect(postgres_dsn) as connection:
+        assert connection.execute("SELECT 'a' > 'B', lower('Ä'), current_setting('jit')").fetchone() == (True, "ä", "off")
