@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
     log_format: Literal["console", "json"] = Field("console", validation_alias="SPICE_LOG_FORMAT")
 
-    home: Path = Field(
+    state_dir: Path = Field(
         Path(".spice"), validation_alias="SPICE_HOME", description="where the embedded parts keep their state, mode 700"
     )
     postgres_url: SecretStr | None = Field(
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     postgres_pool_size: int = Field(10, ge=2, le=200, validation_alias="SPICE_POSTGRES_POOL_SIZE")
     object_store: Literal["local"] = Field("local", validation_alias="SPICE_OBJECT_STORE")
 
-    host: str = Field("127.0.0.1", validation_alias="SPICE_HOST", description="the address the apps listen on")
+    listen_host: str = Field("127.0.0.1", validation_alias="SPICE_HOST", description="the address the apps listen on")
     oms_port: int = Field(8000, ge=1, le=65535, validation_alias="OMS_PORT")
     bff_port: int = Field(8002, ge=1, le=65535, validation_alias="BFF_PORT")
     funnel_port: int = Field(8003, ge=1, le=65535, validation_alias="FUNNEL_PORT")
@@ -114,9 +114,9 @@ class Settings(BaseSettings):
         return self.app_env.lower() in PRODUCTION_NAMES
 
     @cached_property
-    def home_path(self) -> Path:
+    def state_path(self) -> Path:
         """The absolute state directory; not created by asking."""
-        return self.home.expanduser().absolute()
+        return self.state_dir.expanduser().absolute()
 
     def app_token(self, app: Literal["oms", "bff", "funnel"]) -> str | None:
         """Return the token that `app` requires: its own, else the shared one."""

@@ -66,8 +66,8 @@ class LineageRecord:
     """Why one artifact has its present state: one record per domain event that touched it.
 
     Attributes:
-        artifact: `node:{branch}:{Class/id}`, `class:{branch}:{Class}`, `dataset:{id}`, `version:{id}`, `mapping:{id}`, `branch:{name}`,
-            `database`.
+        artifact: `node:{branch}:{Class/id}`, `class:{branch}:{Class}`, `dataset:{id}`, `version:{id}`, `mapping:{id}`,
+            `branch:{name}`, `database`.
         event_id, event_type, command_id, actor, occurred_at, position: the domain event and its cause.
         sequence_number: of the command.
         commit: the graph commit id, where there is one.

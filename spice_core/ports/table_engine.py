@@ -40,7 +40,10 @@ class TextTable:
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One row that differs between two versions: `before` and `after` by column, None where absent; `row` in the new (else old) file."""
+    """One row that differs between two versions: `before` and `after` by column, None where absent.
+
+    `row` is its number in the new file, or in the old one where it was removed.
+    """
 
     kind: str  # added | changed | removed
     row: int
@@ -65,8 +68,11 @@ class TableEngine(ABC):
 
     @abstractmethod
     def profile(self, table: Path, columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Return per column of a text table: total, empty, distinct (approximate above 10,000), min/max length, up to 1,000 frequent
-        and sampled values, and how many values fit each candidate type."""
+        """Return per column of a text table what inference needs.
+
+        Keys: total, empty, distinct (approximate above 10,000), min and max length, up to 1,000 frequent and sampled values,
+        and how many values fit each candidate type.
+        """
 
     @abstractmethod
     def is_unique(self, table: Path, columns: Sequence[str]) -> bool:

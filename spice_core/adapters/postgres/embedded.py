@@ -91,6 +91,7 @@ def stop_embedded(data_dir: Path, *, wait_seconds: float = 30.0) -> None:
             if time.monotonic() > deadline:
                 raise LedgerUnavailable(f"The embedded PostgreSQL (process {pid}) did not stop in {wait_seconds:.0f} s")
             time.sleep(0.02)
+        shutil.rmtree(_short_socket_directory(data_dir), ignore_errors=True)
 
 
 def embedded_pid(data_dir: Path) -> int | None:
@@ -172,14 +173,17 @@ def _socket_directory(data_dir: Path, owner: pwd.struct_passwd) -> Path:
     """Return the directory of the socket: the data directory, or a private short one where that path is too long."""
     if len(str(data_dir)) + len(_SOCKET_NAME) <= _LONGEST_SOCKET:
         return data_dir
-    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    directory = Path(tempfile.gettempdir()) / f"spice-pg-{name}"
+    directory = _short_socket_directory(data_dir)
     directory.mkdir(mode=0o700, exist_ok=True)
     _give(directory, owner)
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner.pw_uid or stat.S_IMODE(status.st_mode) != 0o700:
         raise ConfigurationError(f"{directory} must be a directory of {owner.pw_name} with mode 0700")
     return directory
+
+
+def _short_socket_directory(data_dir: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"spice-pg-{hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]}"
 
 
 def _postmaster_pid(data_dir: Path) -> int | None:

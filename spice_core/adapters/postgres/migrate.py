@@ -64,11 +64,6 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _literal(text: str) -> LiteralString:
-    # The text comes from files of this package, never from a caller's data.
-    return cast("LiteralString", text)
-
-
 @contextmanager
 def _connection(target: Postgres | str) -> Iterator[Connection]:
     if isinstance(target, Postgres):
