@@ -38,6 +38,9 @@ class FoldedHead:
     chain_hash: str
 
 
+EMPTY_HEAD = FoldedHead(segment=0, position=0, chain_hash="0" * 64)
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerView:
     """One consistent snapshot: the folded head, the numbers of the asked aggregates, the asked events that are known."""
@@ -59,7 +62,7 @@ class Ledger(ABC):
     def view(self, database: str, *, aggregates: Collection[str] = (), event_ids: Collection[str] = ()) -> LedgerView:
         """Return the folded head, `numbers` (0 where unknown is left out) and `known`, all of one snapshot.
 
-        An unfolded database has segment 0, position 0 and an all-zero hash.
+        An unfolded database has `EMPTY_HEAD`: segment 0, position 0 and an all-zero hash.
         """
 
     @abstractmethod
