@@ -1,0 +1,171 @@
+"""The one place that chooses adapters: settings in, a wired platform out."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.adapters.localfs.object_store import LocalObjectStore
+from spice_core.adapters.postgres.audit_store import PostgresAuditStore
+from spice_core.adapters.postgres.command_statuses import PostgresCommandStatuses
+from spice_core.adapters.postgres.connection import Postgres
+from spice_core.adapters.postgres.dataset_store import PostgresDatasetStore
+from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
+from spice_core.adapters.postgres.graph_store import PostgresGraphStore
+from spice_core.adapters.postgres.ledger import PostgresLedger
+from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
+from spice_core.adapters.postgres.migrate import migrate
+from spice_core.adapters.postgres.registry import PostgresRegistry
+from spice_core.adapters.postgres.search_index import PostgresSearchIndex
+from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
+from spice_core.adapters.system.clock import SystemClock
+from spice_core.adapters.system.id_source import RandomIds
+from spice_core.ports.clock import Clock
+from spice_core.ports.dataset_store import DatasetStore
+from spice_core.ports.event_feed import EventFeed
+from spice_core.ports.graph_store import GraphStore
+from spice_core.ports.id_source import IdSource
+from spice_core.ports.ledger import Ledger
+from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
+from spice_core.ports.registry import Registry
+from spice_core.ports.search_index import SearchIndex
+from spice_core.ports.table_engine import TableEngine
+from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.event_log.feed import LogEventFeed
+from spice_core.services.submit_commands import CommandService
+from spice_core.settings import Settings
+
+
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+PartT = TypeVar("PartT", bound=_Closeable)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Every part of one process, wired. Closing it closes them all, in reverse order of their making."""
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    log: EventLog
+    ledger: Ledger
+    work: WorkLedger
+    feed: EventFeed
+    graph: GraphStore
+    search: SearchIndex
+    statuses: CommandStatuses
+    lineage: LineageStore
+    audit: AuditStore
+    registry: Registry
+    datasets: DatasetStore
+    tables: TableEngine
+    commands: CommandService
+    closing: ExitStack = field(repr=False)
+
+    def close(self) -> None:
+        """Stop what runs and release everything; closing again does nothing."""
+        self.closing.close()
+
+
+def bootstrap(settings: Settings, *, process: str) -> Platform:
+    """Wire the platform for the process called `process` (the name stands in the log's segments).
+
+    Starts the embedded PostgreSQL where no server is named, and applies missing migrations.
+
+    Raises:
+        ConfigurationError: a setting cannot work.
+        LedgerUnavailable, StoreUnavailable: a part does not answer.
+    """
+    with ExitStack() as stack:
+        return _wire(settings, process, stack)
+
+
+def start_infrastructure(settings: Settings) -> str:
+    """Make sure that the embedded servers run and are migrated; return the DSN of PostgreSQL."""
+    dsn = _postgres_dsn(settings)
+    migrate(dsn)
+    return dsn
+
+
+def stop_infrastructure(settings: Settings) -> None:
+    """Stop the embedded servers of this state directory; a named PostgreSQL server is left alone."""
+    if settings.postgres_url is None:
+        stop_embedded(postgres_directory(settings))
+
+
+def companion_dsn(settings: Settings, database: str) -> str:
+    """Return the DSN of another database on the same PostgreSQL server, created if it is the embedded one."""
+    if settings.postgres_url is None:
+        return start_embedded(postgres_directory(settings), database=database)
+    return settings.postgres_url.get_secret_value()
+
+
+def postgres_directory(settings: Settings) -> Path:
+    """Return where the embedded PostgreSQL keeps its data."""
+    return state_directory(settings) / "postgres"
+
+
+def state_directory(settings: Settings) -> Path:
+    """Return the state directory; creates it, for its owner only.
+
+    As root, passing through stays open to others: PostgreSQL does not run as root and must reach its own folder.
+    """
+    path = settings.state_path
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    return path
+
+
+def _postgres_dsn(settings: Settings) -> str:
+    if settings.postgres_url is not None:
+        return settings.postgres_url.get_secret_value()
+    return start_embedded(postgres_directory(settings))
+
+
+def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
+    postgres = Postgres(start_infrastructure(settings), max_size=settings.postgres_pool_size)
+    stack.callback(postgres.close)
+    closing = _Closing(stack)
+    clock, ids = SystemClock(), RandomIds()
+    store = closing(LocalObjectStore(state_directory(settings) / "objects"))
+    ledger = closing(PostgresLedger(postgres))
+    log = EventLog(store=store, ledger=ledger, clock=clock, ids=ids, writer_id=f"{process}-{os.getpid()}")
+    log.start()
+    closing(log)
+    graph = closing(PostgresGraphStore(postgres))
+    return Platform(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        log=log,
+        ledger=ledger,
+        work=closing(PostgresWorkLedger(postgres, clock=clock)),
+        feed=closing(LogEventFeed(log)),
+        graph=graph,
+        search=closing(PostgresSearchIndex(postgres)),
+        statuses=closing(PostgresCommandStatuses(postgres)),
+        lineage=closing(PostgresLineageStore(postgres)),
+        audit=closing(PostgresAuditStore(postgres)),
+        registry=closing(PostgresRegistry(postgres)),
+        datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
+        tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
+        commands=CommandService(log=log, graph=graph, clock=clock, ids=ids),
+        closing=stack.pop_all(),
+    )
+
+
+class _Closing:
+    """Registers a part for closing and hands it through."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def __call__(self, part: PartT) -> PartT:
+        self._stack.callback(part.close)
+        return part
