@@ -84,6 +84,7 @@ class GraphStore(ABC):
 
         Raises:
             AlreadyExists: it exists and was created at another position.
+            Conflict: `position` is not above the applied position but is no repetition.
         """
 
     @abstractmethod
@@ -118,6 +119,7 @@ class GraphStore(ABC):
         Raises:
             DatabaseNotFound, BranchNotFound, CommitNotFound: there is no such source.
             AlreadyExists: the name is taken.
+            Conflict: `position` is not above the applied position but is no repetition.
         """
 
     @abstractmethod
@@ -126,6 +128,7 @@ class GraphStore(ABC):
 
         Raises:
             BranchNotFound: there is no such branch (not on a repetition of the same position).
+            Conflict: it is main, or `position` is not above the applied position but is no repetition.
         """
 
     @abstractmethod
