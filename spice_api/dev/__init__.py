@@ -1,0 +1,1 @@
+"""The supervisor behind `spice dev`: every part of the platform as a child process of one program."""
