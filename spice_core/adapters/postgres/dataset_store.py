@@ -71,7 +71,8 @@ class PostgresDatasetStore(DatasetStore):
             made = DatasetCommit(
                 commit_id(parents, addresses, message=message, author=author, at=at), parents, message, author, at
             )
-            self._write(connection, repository, branch, number, made, files)
+            place = {"repository": repository, "branch": branch, "number": number}
+            self._write(connection, place, made, files)
         return made
 
     def head(self, repository: str, branch: str) -> DatasetCommit | None:
@@ -109,15 +110,8 @@ class PostgresDatasetStore(DatasetStore):
         self._is_closed = True
 
     def _write(
-        self,
-        connection: Connection,
-        repository: str,
-        branch: str,
-        number: int,
-        made: DatasetCommit,
-        files: Mapping[str, StoredFile | None],
+        self, connection: Connection, place: dict[str, Any], made: DatasetCommit, files: Mapping[str, StoredFile | None]
     ) -> None:
-        place = {"repository": repository, "branch": branch, "number": number}
         commit = {"commit_id": made.commit_id, "parents": list(made.parents), "message": made.message}
         connection.execute(self._sql["add_commit"], {**place, **commit, "author": made.author, "at": made.at})
         columns = {
