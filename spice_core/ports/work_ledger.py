@@ -77,28 +77,32 @@ class WorkLedger(ABC):
 
     @abstractmethod
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
-        """Claim `items` in one statement; return the answer for each `event_id`.
+        """Claim `items` (of one database) in one commit; return the answer for each `event_id`.
 
-        A done or stale one is `DUPLICATE_DONE`; one that a live other owner processes is `IN_PROGRESS`; an expired or
-        failed one is reclaimed with its attempts counted up.
+        A done one is `DUPLICATE_DONE`, and so is a buried one unless it is being retried; one without a mark at or behind the
+        handler's position is `STALE`; one that a live other owner processes is `IN_PROGRESS`; every other one is `CLAIMED`,
+        also an expired or failed one, with its attempts counted up.
         """
 
     @abstractmethod
     def mark_done(self, lease: Lease, handler: str, items: Sequence[WorkItem], *, database: str, position: int) -> None:
         """Mark `items` done and advance the handler's position in `database`, in one commit.
 
-        Marking again changes nothing; the position never goes back.
+        A done item resolves its dead letter. Marking again changes nothing; the position never goes back.
         """
 
     @abstractmethod
     def mark_failed(self, lease: Lease, handler: str, item: WorkItem, *, error: str) -> int:
-        """Record a failed attempt with its error; return how many attempts there were."""
+        """Record the failure of the claimed `item` with its error; return how many attempts (claims) there were."""
 
     @abstractmethod
     def bury(
         self, lease: Lease, handler: str, items: Sequence[WorkItem], *, event_types: Sequence[str], error: str, behind: str | None
     ) -> None:
-        """Turn `items` into dead letters, or park them behind the dead letter `behind` of their aggregate."""
+        """Turn `items` into dead letters, or park them behind the dead letter `behind` of their aggregate.
+
+        They are `waiting` afterwards, also those that were being retried; the time of the first failure stays.
+        """
 
     @abstractmethod
     def parked_aggregates(self, handler: str, database: str) -> Mapping[str, str]:
@@ -106,13 +110,19 @@ class WorkLedger(ABC):
 
     @abstractmethod
     def dead_letters(
-        self, *, handler: str | None = None, database: str | None = None, state: str = "waiting", limit: int = 100
+        self,
+        *,
+        handler: str | None = None,
+        database: str | None = None,
+        state: str = "waiting",
+        behind: str | None = None,
+        limit: int = 100,
     ) -> list[DeadLetter]:
-        """List dead letters, oldest position first; `state` "" for all."""
+        """List dead letters, oldest position first; `state` "" for all, `behind` for one cause and what is parked behind it."""
 
     @abstractmethod
-    def set_dead_letter_state(self, handler: str, event_id: str, state: str) -> None:
-        """Set `retrying` (its events, and those parked behind, are due again), `resolved` or `discarded`.
+    def set_dead_letter_state(self, handler: str, *, database: str, event_id: str, state: str) -> None:
+        """Set `retrying` (it and those parked behind it may be claimed again), or `resolved` or `discarded` for it alone.
 
         Raises:
             NotFound: there is no such dead letter.

@@ -1,0 +1,149 @@
+-- name: acquire
+INSERT INTO spice_work.leases AS held (name, owner, epoch, expires_at)
+VALUES (%(name)s, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s))
+    ON CONFLICT (name) DO UPDATE
+   SET owner = excluded.owner, expires_at = excluded.expires_at,
+       epoch = held.epoch + CASE WHEN held.owner IS NOT DISTINCT FROM excluded.owner THEN 0 ELSE 1 END
+ WHERE held.owner IS NULL OR held.owner = excluded.owner OR held.expires_at <= clock_timestamp()
+RETURNING epoch;
+
+-- name: ensure_partitions
+SELECT spice_work.ensure_partitions(2);
+
+-- name: renew
+UPDATE spice_work.leases SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+ WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s;
+
+-- name: release
+UPDATE spice_work.leases SET owner = NULL, expires_at = clock_timestamp()
+ WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s;
+
+-- name: fence
+SELECT 1 FROM spice_work.leases WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR NO KEY UPDATE;
+
+-- name: lose_nothing_but_time
+-- A mark that a crash of the server takes back is made again: its events are handled again, which changes nothing.
+SELECT set_config('synchronous_commit', 'off', true);
+
+-- name: lock_position
+INSERT INTO spice_work.positions AS known (handler, database, position) VALUES (%(handler)s, %(database)s, 0)
+    ON CONFLICT (handler, database) DO UPDATE SET position = known.position
+RETURNING position;
+
+-- name: done_among
+SELECT event_id FROM spice_work.processed_events
+ WHERE handler = %(handler)s AND database = %(database)s AND position BETWEEN %(first)s AND %(last)s;
+
+-- name: buried_among
+SELECT event_id, state FROM spice_work.dead_letters
+ WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s);
+
+-- name: failed_among
+UPDATE spice_work.attempts SET attempts = attempts + 1
+ WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s)
+RETURNING event_id;
+
+-- name: overlapping_claims
+SELECT claims.first_position, claims.last_position, claims.attempts, claims.lease, claims.epoch,
+       leases.epoch = claims.epoch AND leases.owner IS NOT NULL AND leases.expires_at > clock_timestamp()
+  FROM spice_work.claims LEFT JOIN spice_work.leases ON leases.name = claims.lease
+ WHERE handler = %(handler)s AND database = %(database)s
+   AND last_position >= %(first)s AND first_position <= %(last)s;
+
+-- name: replace_claims
+WITH old AS (
+    DELETE FROM spice_work.claims
+     WHERE handler = %(handler)s AND database = %(database)s AND lease = %(name)s
+       AND last_position >= %(first)s AND first_position <= %(last)s)
+INSERT INTO spice_work.claims (handler, database, lease, epoch, first_position, last_position, attempts)
+VALUES (%(handler)s, %(database)s, %(name)s, %(epoch)s, %(first)s, %(last)s, %(attempts)s);
+
+-- name: mark_done
+INSERT INTO spice_work.processed_events
+       (processed_at, position, sequence_number, epoch, event_id, aggregate, handler, database)
+SELECT now(), item.position, item.sequence_number, %(epoch)s, item.event_id, item.aggregate, %(handler)s, %(database)s
+  FROM unnest(%(positions)s::bigint[], %(numbers)s::bigint[], %(event_ids)s::text[], %(aggregates)s::text[])
+       AS item (position, sequence_number, event_id, aggregate)
+ WHERE NOT EXISTS (SELECT FROM spice_work.processed_events AS done
+                    WHERE done.handler = %(handler)s AND done.database = %(database)s AND done.position = item.position);
+
+-- name: forget_claims
+DELETE FROM spice_work.claims WHERE handler = %(handler)s AND database = %(database)s AND last_position <= %(position)s;
+
+-- name: forget_attempts
+DELETE FROM spice_work.attempts
+ WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s);
+
+-- name: resolve
+UPDATE spice_work.dead_letters SET state = 'resolved'
+ WHERE handler = %(handler)s AND database = %(database)s AND state IN ('waiting', 'retrying')
+   AND event_id = ANY(%(event_ids)s);
+
+-- name: advance
+UPDATE spice_work.positions SET position = greatest(position, %(position)s)
+ WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: mark_failed
+INSERT INTO spice_work.attempts AS known (handler, database, event_id, attempts, last_error, failed_at)
+VALUES (%(handler)s, %(database)s, %(event_id)s,
+        coalesce((SELECT max(attempts) FROM spice_work.claims
+                   WHERE handler = %(handler)s AND database = %(database)s AND lease = %(name)s
+                     AND %(position)s BETWEEN first_position AND last_position), 1),
+        %(error)s, now())
+    ON CONFLICT (handler, database, event_id) DO UPDATE SET last_error = excluded.last_error
+RETURNING attempts;
+
+-- name: bury
+INSERT INTO spice_work.dead_letters AS known
+       (handler, database, event_id, position, aggregate, event_type, error, attempts,
+        first_failed_at, last_failed_at, state, parked_behind)
+SELECT %(handler)s, %(database)s, item.event_id, item.position, item.aggregate, item.event_type, %(error)s,
+       coalesce(attempts.attempts, 0), coalesce(attempts.failed_at, now()), now(), 'waiting',
+       coalesce(%(behind)s, item.event_id)
+  FROM unnest(%(positions)s::bigint[], %(event_ids)s::text[], %(aggregates)s::text[], %(event_types)s::text[])
+       AS item (position, event_id, aggregate, event_type)
+  LEFT JOIN spice_work.attempts ON attempts.handler = %(handler)s AND attempts.database = %(database)s
+                               AND attempts.event_id = item.event_id
+    ON CONFLICT (handler, database, event_id) DO UPDATE
+   SET error = excluded.error, attempts = greatest(known.attempts, excluded.attempts), last_failed_at = now(),
+       state = 'waiting', parked_behind = excluded.parked_behind;
+
+-- name: parked_aggregates
+SELECT DISTINCT ON (aggregate) aggregate, parked_behind FROM spice_work.dead_letters
+ WHERE handler = %(handler)s AND database = %(database)s AND state IN ('waiting', 'retrying')
+ ORDER BY aggregate, position;
+
+-- name: dead_letters
+SELECT handler, database, event_id, position, aggregate, event_type, error, attempts,
+       first_failed_at, last_failed_at, state, parked_behind
+  FROM spice_work.dead_letters
+ WHERE (%(handler)s::text IS NULL OR handler = %(handler)s) AND (%(database)s::text IS NULL OR database = %(database)s)
+   AND (%(state)s::text = '' OR state = %(state)s) AND (%(behind)s::text IS NULL OR parked_behind = %(behind)s)
+ ORDER BY position, database, handler, event_id LIMIT %(limit)s;
+
+-- name: set_state
+UPDATE spice_work.dead_letters SET state = %(state)s
+ WHERE handler = %(handler)s AND database = %(database)s
+   AND (event_id = %(event_id)s
+        OR %(state)s = 'retrying' AND parked_behind = %(event_id)s AND state IN ('waiting', 'retrying'));
+
+-- name: position
+SELECT position FROM spice_work.positions WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: reset_positions
+DELETE FROM spice_work.positions WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: reset_claims
+DELETE FROM spice_work.claims WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: reset_attempts
+DELETE FROM spice_work.attempts WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: reset_processed
+DELETE FROM spice_work.processed_events WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: reset_dead_letters
+DELETE FROM spice_work.dead_letters WHERE handler = %(handler)s AND database = %(database)s;
+
+-- name: purge
+SELECT spice_work.purge_processed(%(before)s);

@@ -1,0 +1,37 @@
+"""What a worker does with events: the one interface between the runner and the services."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from spice_core.domain.events import RecordedEvent
+
+
+class Handler(ABC):
+    """A consumer of the log: the graph, the registry, or a projection.
+
+    `name` names its lease, its position and its dead letters, and never changes. `claims_events` says whether each event it
+    handled is recorded in `processed_events`; a projection that stores its rows and position in one commit needs no record.
+    """
+
+    name: ClassVar[str]
+    claims_events: ClassVar[bool] = True
+
+    @abstractmethod
+    def wants(self, event: RecordedEvent) -> bool:
+        """Whether `handle` has something to do with `event`; the others only advance the position."""
+
+    @abstractmethod
+    def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
+        """Bring about the effect of `events`, which are wanted ones in log order; on return the effect is durable.
+
+        Idempotent: after a crash the same events come again, possibly in other batches. Events that the log delivered long ago
+        may come at the position of the operator's command that retries them, so positions never go back.
+
+        Raises:
+            Unavailable: (retryable) an engine is down; the stream pauses and the same events come again.
+            Exception: any other error is the fault of one of the events: the caller finds out which.
+        """
+
+    def advance(self, database: str, *, position: int) -> None:  # noqa: B027 - most handlers have nothing to do
+        """Take note that everything up to `position` is done, also events that were not wanted."""
