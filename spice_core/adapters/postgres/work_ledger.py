@@ -48,14 +48,12 @@ class PostgresWorkLedger(WorkLedger):
         if not items:
             return {}
         scope = _scope(lease, handler, items[0].database)
-        ids = [item.event_id for item in items]
-        reach = {"first": min(item.position for item in items), "last": max(item.position for item in items)}
+        reach = _reach([item.position for item in items])
         with self._fenced(lease) as connection:
             with connection.pipeline():
                 position = connection.execute(self._sql["lock_position"], scope)
                 done = connection.execute(self._sql["done_among"], {**scope, **reach})
-                buried = connection.execute(self._sql["buried_among"], {**scope, "event_ids": ids})
-                connection.execute(self._sql["failed_among"], {**scope, "event_ids": ids})
+                buried = connection.execute(self._sql["buried_among"], {**scope, **reach})
                 others = connection.execute(self._sql["overlapping_claims"], {**scope, **reach})
             claims = others.fetchall()
             marks = _Marks(
@@ -68,8 +66,9 @@ class PostgresWorkLedger(WorkLedger):
             taken = [item.position for item in items if answers[item.event_id] is Claim.CLAIMED]
             if taken:
                 attempts = 1 + max((row[2] for row in claims if not row[5] or row[3] == lease.name), default=0)
-                claim = {"first": min(taken), "last": max(taken), "attempts": attempts}
-                connection.execute(self._sql["replace_claims"], {**scope, **claim})
+                with connection.pipeline():
+                    connection.execute(self._sql["failed_among"], {**scope, "taken": taken})
+                    connection.execute(self._sql["replace_claims"], {**scope, **_reach(taken), "attempts": attempts})
         return answers
 
     def mark_done(self, lease: Lease, handler: str, items: Sequence[WorkItem], *, database: str, position: int) -> None:
@@ -78,9 +77,7 @@ class PostgresWorkLedger(WorkLedger):
         with self._fenced(lease, is_asynchronous=True) as connection, connection.pipeline():
             connection.execute(self._sql["lock_position"], scope)
             if items:
-                connection.execute(self._sql["mark_done"], scope)
-                connection.execute(self._sql["forget_attempts"], scope)
-                connection.execute(self._sql["resolve"], scope)
+                connection.execute(self._sql["mark_done"], {**scope, **_reach(scope["positions"])})
             connection.execute(self._sql["forget_claims"], scope)
             connection.execute(self._sql["advance"], scope)
 
@@ -190,6 +187,10 @@ def _names(lease: Lease) -> dict[str, Any]:
 
 def _scope(lease: Lease, handler: str, database: str) -> dict[str, Any]:
     return {**_names(lease), "handler": handler, "database": database}
+
+
+def _reach(positions: Sequence[int]) -> dict[str, int]:
+    return {"first": min(positions), "last": max(positions)}
 
 
 def _columns(items: Sequence[WorkItem]) -> dict[str, Any]:

@@ -31,11 +31,12 @@ CREATE INDEX claims_by_stream ON spice_work.claims (handler, database);
 CREATE TABLE spice_work.attempts (
     handler    text NOT NULL,
     database   text NOT NULL,
+    position   bigint NOT NULL,
     event_id   text NOT NULL,
     attempts   integer NOT NULL,
     last_error text NOT NULL,
     failed_at  timestamptz NOT NULL,  -- the first time
-    PRIMARY KEY (handler, database, event_id)
+    PRIMARY KEY (handler, database, position)
 );
 
 -- In a log an event and its position are one to one, so the narrow, growing position is the key.
@@ -67,7 +68,7 @@ CREATE TABLE spice_work.dead_letters (
     parked_behind   text NOT NULL,
     PRIMARY KEY (handler, database, event_id)
 );
-CREATE INDEX open_dead_letters ON spice_work.dead_letters (handler, database, position) WHERE state IN ('waiting', 'retrying');
+CREATE INDEX dead_letters_by_position ON spice_work.dead_letters (handler, database, position);
 
 -- One partition per day, made ahead of time, so that old days are dropped whole. The check costs no lock when they exist.
 CREATE FUNCTION spice_work.ensure_partitions(days_ahead integer) RETURNS void LANGUAGE plpgsql AS $$

@@ -36,12 +36,11 @@ SELECT event_id FROM spice_work.processed_events
 
 -- name: buried_among
 SELECT event_id, state FROM spice_work.dead_letters
- WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s);
+ WHERE handler = %(handler)s AND database = %(database)s AND position BETWEEN %(first)s AND %(last)s;
 
 -- name: failed_among
 UPDATE spice_work.attempts SET attempts = attempts + 1
- WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s)
-RETURNING event_id;
+ WHERE handler = %(handler)s AND database = %(database)s AND position = ANY(%(taken)s::bigint[]);
 
 -- name: overlapping_claims
 SELECT claims.first_position, claims.last_position, claims.attempts, claims.lease, claims.epoch,
@@ -59,38 +58,40 @@ INSERT INTO spice_work.claims (handler, database, lease, epoch, first_position, 
 VALUES (%(handler)s, %(database)s, %(name)s, %(epoch)s, %(first)s, %(last)s, %(attempts)s);
 
 -- name: mark_done
+WITH item AS MATERIALIZED (
+    SELECT * FROM unnest(%(positions)s::bigint[], %(numbers)s::bigint[], %(event_ids)s::text[], %(aggregates)s::text[])
+                  AS item (position, sequence_number, event_id, aggregate)
+), forgotten AS (
+    DELETE FROM spice_work.attempts USING item
+     WHERE attempts.handler = %(handler)s AND attempts.database = %(database)s AND attempts.position = item.position
+), resolved AS (
+    UPDATE spice_work.dead_letters SET state = 'resolved' FROM item
+     WHERE dead_letters.handler = %(handler)s AND dead_letters.database = %(database)s
+       AND dead_letters.state IN ('waiting', 'retrying') AND dead_letters.position = item.position
+)
 INSERT INTO spice_work.processed_events
        (processed_at, position, sequence_number, epoch, event_id, aggregate, handler, database)
 SELECT now(), item.position, item.sequence_number, %(epoch)s, item.event_id, item.aggregate, %(handler)s, %(database)s
-  FROM unnest(%(positions)s::bigint[], %(numbers)s::bigint[], %(event_ids)s::text[], %(aggregates)s::text[])
-       AS item (position, sequence_number, event_id, aggregate)
- WHERE NOT EXISTS (SELECT FROM spice_work.processed_events AS done
-                    WHERE done.handler = %(handler)s AND done.database = %(database)s AND done.position = item.position);
+  FROM item
+ WHERE item.position NOT IN (SELECT position FROM spice_work.processed_events
+                              WHERE handler = %(handler)s AND database = %(database)s
+                                AND position BETWEEN %(first)s AND %(last)s);
 
 -- name: forget_claims
 DELETE FROM spice_work.claims WHERE handler = %(handler)s AND database = %(database)s AND last_position <= %(position)s;
-
--- name: forget_attempts
-DELETE FROM spice_work.attempts
- WHERE handler = %(handler)s AND database = %(database)s AND event_id = ANY(%(event_ids)s);
-
--- name: resolve
-UPDATE spice_work.dead_letters SET state = 'resolved'
- WHERE handler = %(handler)s AND database = %(database)s AND state IN ('waiting', 'retrying')
-   AND event_id = ANY(%(event_ids)s);
 
 -- name: advance
 UPDATE spice_work.positions SET position = greatest(position, %(position)s)
  WHERE handler = %(handler)s AND database = %(database)s;
 
 -- name: mark_failed
-INSERT INTO spice_work.attempts AS known (handler, database, event_id, attempts, last_error, failed_at)
-VALUES (%(handler)s, %(database)s, %(event_id)s,
+INSERT INTO spice_work.attempts AS known (handler, database, position, event_id, attempts, last_error, failed_at)
+VALUES (%(handler)s, %(database)s, %(position)s, %(event_id)s,
         coalesce((SELECT max(attempts) FROM spice_work.claims
                    WHERE handler = %(handler)s AND database = %(database)s AND lease = %(name)s
                      AND %(position)s BETWEEN first_position AND last_position), 1),
         %(error)s, now())
-    ON CONFLICT (handler, database, event_id) DO UPDATE SET last_error = excluded.last_error
+    ON CONFLICT (handler, database, position) DO UPDATE SET last_error = excluded.last_error
 RETURNING attempts;
 
 -- name: bury
@@ -103,7 +104,7 @@ SELECT %(handler)s, %(database)s, item.event_id, item.position, item.aggregate, 
   FROM unnest(%(positions)s::bigint[], %(event_ids)s::text[], %(aggregates)s::text[], %(event_types)s::text[])
        AS item (position, event_id, aggregate, event_type)
   LEFT JOIN spice_work.attempts ON attempts.handler = %(handler)s AND attempts.database = %(database)s
-                               AND attempts.event_id = item.event_id
+                               AND attempts.position = item.position
     ON CONFLICT (handler, database, event_id) DO UPDATE
    SET error = excluded.error, attempts = greatest(known.attempts, excluded.attempts), last_failed_at = now(),
        state = 'waiting', parked_behind = excluded.parked_behind;
