@@ -13,7 +13,7 @@ from spice_core.errors import BranchNotFound, ClassNotFound, DatabaseNotFound, L
 from spice_core.ports.clock import Clock
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.work_ledger import WorkLedger
-from spice_core.services.command_log import CommandLog
+from spice_core.services.event_log.event_log import EventLog
 
 GRAPH_HANDLER = "graph"
 ONTOLOGY_AGGREGATE = "OntologyClass"
@@ -36,7 +36,7 @@ class _Known:
 class SettledGraph:
     """The graph as a caller may rely on it: a read waits, for a bounded time, for what the graph worker has yet to decide."""
 
-    def __init__(self, *, log: CommandLog, graph: GraphStore, work: WorkLedger, clock: Clock, wait_seconds: float) -> None:
+    def __init__(self, *, log: EventLog, graph: GraphStore, work: WorkLedger, clock: Clock, wait_seconds: float) -> None:
         self._log = log
         self._graph = graph
         self._work = work
@@ -120,6 +120,8 @@ class SettledGraph:
             self._clock.sleep(_POLL_SECONDS)
 
     def _number(self, database: str, aggregate_type: str, *parts: str) -> int:
+        if not self._log.exists(database):
+            return 0
         return self._log.number(database, f"{aggregate_type}|{naming.aggregate_id(*parts)}")
 
 
