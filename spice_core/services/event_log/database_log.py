@@ -1,0 +1,165 @@
+"""The log of one database as one process sees it: knowing its head exactly, and putting the next segment."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from spice_core.errors import BrokenChain, LogBehind
+from spice_core.ports.id_source import IdSource
+from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger, LedgerView
+from spice_core.services.event_log.decision import Plan, Request, decide
+from spice_core.services.event_log.segment import build_segment
+from spice_core.services.event_log.segments import Put, Segments
+from spice_core.services.event_log.tail import Tail, check_same, head_of
+
+_MOST_READ_FORWARD = 64
+_MOST_LOST_SLOTS = 200
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a process did on one log: segments written, events in them, slots lost to other writers, ledger queries."""
+
+    segments: int = 0
+    events: int = 0
+    lost_slots: int = 0
+    views: int = 0
+
+
+class DatabaseLog:
+    """One database's log. Its methods need `turn`, which one thread at a time holds; `unfolded` and counters do not."""
+
+    def __init__(
+        self, database: str, *, segments: Segments, ledger: Ledger, ids: IdSource, writer_id: str, max_tail_events: int
+    ) -> None:
+        self.database = database
+        self.turn = threading.Lock()
+        self.counters = Counters()
+        self._segments = segments
+        self._ledger = ledger
+        self._ids = ids
+        self._writer_id = writer_id
+        self._max_tail_events = max_tail_events
+        self._tail: Tail | None = None
+
+    @property
+    def tail(self) -> Tail | None:
+        """What is known of the head, or None before the first use."""
+        return self._tail
+
+    def commit(self, requests: Sequence[Request]) -> Plan:
+        """Decide `requests` at the log's head and make what they add durable; return their outcomes.
+
+        Raises:
+            LogBehind, LedgerUnavailable: (retryable) nothing was written.
+            StoreUnavailable: (retryable) the segment may be in the log, or come yet; a repetition finds out.
+            BrokenChain, CorruptSegment: the log or the ledger contradicts itself.
+        """
+        event_ids = [proposal.event.event_id for request in requests for proposal in request.proposals]
+        aggregates = {proposal.aggregate for request in requests for proposal in request.proposals if proposal.event.is_command}
+        aggregates.update(name for request in requests for name in request.expected)
+        for _ in range(_MOST_LOST_SLOTS):
+            known = self.know(event_ids=event_ids, aggregates=aggregates)
+            tail = self._open_tail()
+            plan = decide(requests, tail=tail, known=known)
+            if plan.lines:
+                if self._put(plan, tail):
+                    return plan
+            elif not plan.has_conflict:
+                return plan
+            # A refusal must be true of the newest segment, and a lost slot has a winner: go and see.
+            if not self.catch_up() and not plan.lines:
+                return plan
+        raise LogBehind("Other writers won every slot; retry in a moment.", details={"retry_after_seconds": 1})
+
+    def know(self, *, event_ids: Collection[str] = (), aggregates: Collection[str] = ()) -> Mapping[str, IndexEntry]:
+        """Ask the ledger for what the tail lacks, all of one snapshot; return the folded ones of `event_ids`."""
+        tail = self._tail
+        missing = aggregates if tail is None else [name for name in aggregates if tail.number(name) is None]
+        unknown = event_ids if tail is None else [event_id for event_id in event_ids if tail.known(event_id) is None]
+        if tail is None or missing or unknown:
+            view = self._ledger.view(self.database, aggregates=missing, event_ids=unknown)
+            self.counters.views += 1
+            if self._reconcile(view) is not tail and tail is not None:
+                # The tail was built anew, so what it lacked before is not what it lacks now.
+                return self.know(event_ids=event_ids, aggregates=aggregates)
+            tail = self._open_tail()
+            for name in missing:
+                tail.learn(name, view.numbers.get(name, 0))
+            self._refuse_when_behind(tail)
+            return view.known
+        self._refuse_when_behind(tail)
+        return {}
+
+    def catch_up(self) -> bool:
+        """Read the segments that others wrote behind the head; say whether there were any."""
+        tail = self._open_tail()
+        has_moved = False
+        while (segment := self._segments.read(self.database, tail.head.segment + 1)) is not None:
+            self._refuse_when_behind(tail)
+            tail.add_segment(segment)
+            has_moved = True
+        return has_moved
+
+    def forget(self) -> None:
+        """Know nothing any more, so that the next use starts from the ledger."""
+        self._tail = None
+
+    def _open_tail(self) -> Tail:
+        if self._tail is None:
+            self._reconcile(self._ledger.view(self.database))
+        assert self._tail is not None  # noqa: S101 - for the type checker
+        return self._tail
+
+    def _reconcile(self, view: LedgerView) -> Tail:
+        """Make the tail start at the folded head of `view`; build it anew where the ledger jumped."""
+        tail = self._tail
+        if tail is not None and tail.head.segment < view.head.segment <= tail.head.segment + _MOST_READ_FORWARD:
+            self.catch_up()
+        if tail is None or not tail.drop_folded(view.head):
+            check_folded(self._segments, self.database, view.head)
+            self._tail = Tail(view.head)
+            self.catch_up()
+        return self._open_tail()
+
+    def _put(self, plan: Plan, tail: Tail) -> bool:
+        """Put the next segment; say whether the slot was ours."""
+        number = tail.head.segment + 1
+        nonce = self._ids.new_id()
+        data, digest = build_segment(
+            database=self.database,
+            segment=number,
+            previous=tail.head.chain_hash,
+            writer=self._writer_id,
+            nonce=nonce,
+            first=tail.head.position + 1,
+            lines=plan.lines,
+        )
+        if self._segments.put(self.database, number, data, nonce=nonce) is Put.TAKEN:
+            self.counters.lost_slots += 1
+            return False
+        tail.add(FoldedHead(number, tail.head.position + len(plan.lines), digest), plan.entries)
+        self.counters.segments += 1
+        self.counters.events += len(plan.lines)
+        return True
+
+    def _refuse_when_behind(self, tail: Tail) -> None:
+        if tail.unfolded_events >= self._max_tail_events:
+            raise LogBehind(
+                f"The ledger is {tail.unfolded_events} events behind the log; retry in a moment.",
+                details={"retry_after_seconds": 1, "unfolded_events": tail.unfolded_events},
+            )
+
+
+def check_folded(segments: Segments, database: str, folded: FoldedHead) -> None:
+    """Raise `BrokenChain` unless the log holds the very segment that the ledger folded last."""
+    if folded == EMPTY_HEAD:
+        return
+    segment = segments.read(database, folded.segment)
+    if segment is None:
+        raise BrokenChain(
+            f"The ledger folded segment {folded.segment} of {database}, which the log does not have: its end was lost. "
+            "Restore the object store; to go on without what was lost, rebuild the ledger (spice rebuild ledger)",
+            details={"database": database, "segment": folded.segment, "position": folded.position},
+        )
+    check_same(folded, head_of(segment))

@@ -1,0 +1,409 @@
+"""The event log: one totally ordered, gapless, hash-chained row of events per database.
+
+The log is code over two ports. The object store's free slot is the only point where writers meet; the ledger is folded
+behind the log and only remembers what the log says.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spice_core.domain import naming
+from spice_core.domain.events import Event, RecordedEvent
+from spice_core.errors import (
+    BrokenChain,
+    Closed,
+    ConfigurationError,
+    CorruptSegment,
+    DatabaseNotFound,
+    InvalidEvent,
+    LedgerUnavailable,
+    SlotTaken,
+    TooLarge,
+)
+from spice_core.ports.clock import Clock
+from spice_core.ports.id_source import IdSource
+from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger
+from spice_core.ports.object_store import ObjectStore
+from spice_core.services.event_log.appender import Appender
+from spice_core.services.event_log.database_log import Counters, DatabaseLog
+from spice_core.services.event_log.decision import Proposal, Request
+from spice_core.services.event_log.fingerprint import aggregate_key, fingerprint
+from spice_core.services.event_log.folder import Folder, FoldingThread
+from spice_core.services.event_log.reader import LogHead, LogReader
+from spice_core.services.event_log.segment import encode_event
+from spice_core.services.event_log.segments import Segments
+from spice_core.services.event_log.tail import Tail
+from spice_core.services.event_log.verifier import Progress, Verifier, VerifyReport
+
+_DATABASES = "_databases/"
+_PROBES = "_probes/"
+_LONGEST_ID = 512
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """The events as they stand in the log, in the request's order; `is_duplicate` where all were there before."""
+
+    events: tuple[RecordedEvent, ...]
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogLimits:
+    """What bounds an `EventLog`. Sizes are bytes of encoded events.
+
+    Attributes:
+        max_request_events, max_request_bytes: of one append.
+        max_batch_events, max_batch_bytes: of one segment (a single request may be larger).
+        max_waiting: appends of one database that may wait at once.
+        max_tail_events: how far the ledger may trail before appends are refused.
+        window_seconds: how long a batch waits for writers that are expected back.
+        store_attempts: how often a failing store is tried.
+        cache_bytes: segments kept in memory for readers.
+        fold_seconds: the pause between two folds.
+    """
+
+    max_request_events: int = 10_000
+    max_request_bytes: int = 64 << 20
+    max_batch_events: int = 4_000
+    max_batch_bytes: int = 8 << 20
+    max_waiting: int = 2_000
+    max_tail_events: int = 100_000
+    window_seconds: float = 0.0005
+    store_attempts: int = 5
+    cache_bytes: int = 32 << 20
+    fold_seconds: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """How long a log is, how far the ledger is behind, and what this process did on it."""
+
+    database: str
+    head: LogHead
+    folded: LogHead
+    counters: Counters
+
+    @property
+    def unfolded_events(self) -> int:
+        """How many events the ledger lacks."""
+        return self.head.position - self.folded.position
+
+
+class EventLog:
+    """The logs of all databases over one object store and one ledger, for one process and any number of its threads.
+
+    Several processes may use the same store and ledger. Commands are numbered per aggregate (1, 2, 3 …) and checked
+    against `expected`; domain events keep the number they come with. An event id stands in a log once.
+    """
+
+    def __init__(
+        self, *, store: ObjectStore, ledger: Ledger, clock: Clock, ids: IdSource, writer_id: str, limits: LogLimits | None = None
+    ) -> None:
+        """Nothing is read or started yet. `writer_id` stands in the segments, for operators."""
+        self._limits = limits or LogLimits()
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._ids = ids
+        self._writer_id = writer_id
+        self._segments = Segments(
+            store, clock=clock, ids=ids, tries=self._limits.store_attempts, cache_bytes=self._limits.cache_bytes
+        )
+        self._reader = LogReader(self._segments)
+        self._folder = Folder(segments=self._segments, ledger=ledger, tail_of=self._tail_of)
+        self._folding = FoldingThread(self._folder, unfolded=self._unfolded, interval_seconds=self._limits.fold_seconds)
+        self._appenders: dict[str, Appender] = {}
+        self._lock = threading.Lock()
+        self._appended = threading.Condition()
+        self._appends = 0
+        self._seen = threading.local()
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Check that the store refuses a second put of a key, and fold in the background from now on.
+
+        Raises:
+            ConfigurationError: the store lets a second put through, so two writers could overwrite each other.
+            StoreUnavailable: (retryable) the store does not answer.
+        """
+        self._check_open()
+        self._probe_store()
+        self._folding.start()
+
+    def close(self) -> None:
+        """Stop folding and refuse further calls; closing again does nothing. The store and the ledger stay open."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._folding.stop()
+            with self._appended:
+                self._appended.notify_all()
+
+    def append(
+        self, database: str, events: Sequence[Event], *, expected: Mapping[str, int] | None = None, create: bool = False
+    ) -> AppendResult:
+        """Append `events` as one unit, all or none, and return them when they are durable.
+
+        `expected` maps `{aggregate_type}|{aggregate_id}` to the number the aggregate must have before. A repetition
+        returns the first result, whatever it expects. `create` starts the log of a new database.
+
+        Raises:
+            DatabaseNotFound: the log does not exist and `create` is not set.
+            OptimisticConcurrencyConflict: an aggregate has another number; nothing was appended.
+            IdempotencyMismatch: an event id was used before with another payload; nothing was appended.
+            InvalidEvent, TooLarge, InvalidName: the request cannot be appended.
+            LogBehind, LedgerUnavailable: (retryable) nothing was appended.
+            StoreUnavailable: (retryable) the outcome is not known: repeat the request, with the same ids.
+            BrokenChain, CorruptSegment: the log is damaged.
+        """
+        appender = self._appender(database, create=create)
+        request = self._request(events, expected or {})
+        accepted = appender.append(request)
+        placed = zip(request.proposals, accepted.entries, strict=True)
+        if not accepted.is_duplicate:
+            segment = max(entry.segment for entry in accepted.entries)
+            return AppendResult(tuple(self._placed(database, p, entry, segment) for p, entry in placed), is_duplicate=False)
+        return AppendResult(tuple(self._recorded(database, entry) for _, entry in placed), is_duplicate=True)
+
+    def number(self, database: str, aggregate: str) -> int:
+        """Return how many commands of `aggregate` (`{type}|{id}`) the log has accepted, 0 for an unknown one."""
+        log = self._appender(database).log
+        with log.turn:
+            log.know(aggregates=[aggregate])
+            log.catch_up()
+            tail = log.tail
+            return 0 if tail is None else tail.number(aggregate) or 0
+
+    def find(self, database: str, event_id: str) -> RecordedEvent | None:
+        """Return the event with this id, or None where the log, read to its head, does not have it."""
+        log = self._appender(database).log
+        entry = self._ledger.view(database, event_ids=[event_id]).known.get(event_id)
+        if entry is None:
+            with log.turn:
+                known = log.know(event_ids=[event_id])
+                log.catch_up()
+                tail = log.tail
+                entry = known.get(event_id) or (tail.known(event_id) if tail is not None else None)
+        return None if entry is None else self._recorded(database, entry)
+
+    def read(self, database: str, *, after: int, limit: int) -> list[RecordedEvent]:
+        """Return up to `limit` events after position `after`, in order; empty at the head and for an unknown database.
+
+        Raises:
+            CorruptSegment, BrokenChain: the log is damaged right there; what stands before it was or is returned.
+            StoreUnavailable: (retryable) the store does not answer.
+        """
+        self._check_open()
+        return self._reader.read(database, after=after, limit=limit)
+
+    def lines(self, database: str, *, segment: int) -> list[dict[str, Any]]:
+        """Return the events of a segment as JSON objects with every field they have, also unknown ones.
+
+        Raises:
+            CorruptSegment: its bytes are not what was written.
+        """
+        self._check_open()
+        found = self._segments.read(database, segment)
+        return [] if found is None else found.records()
+
+    def head(self, database: str) -> LogHead:
+        """Return the newest segment of the log, its last position and its hash; zeros for an unknown database."""
+        self._check_open()
+        return self._reader.head(database)
+
+    def databases(self) -> list[str]:
+        """Return every database that has a log, in name order."""
+        self._check_open()
+        names: list[str] = []
+        after = ""
+        while keys := self._store.list_keys(_DATABASES, after=after):
+            names += [key.removeprefix(_DATABASES) for key in keys]
+            after = keys[-1]
+        return names
+
+    def exists(self, database: str) -> bool:
+        """Whether the database has a log; a deleted database keeps it."""
+        self._check_open()
+        return database in self._appenders or self._store.size(_DATABASES + _checked(database)) is not None
+
+    def wait(self, *, seconds: float) -> None:
+        """Return when this process appended something since this thread's last `wait`, at the latest after `seconds`."""
+        with self._appended:
+            if getattr(self._seen, "appends", 0) == self._appends and not self._is_closed:
+                self._appended.wait(seconds)
+            self._seen.appends = self._appends
+
+    def fold(self, database: str) -> int:
+        """Fold what the ledger lacks; return how many events that were, 0 also where another process is at it."""
+        self._check_open()
+        return self._folder.fold(database)
+
+    def rebuild_ledger(self, database: str) -> int:
+        """Forget what the ledger has of `database` and fold its whole log again; return how many events that were.
+
+        Accepts the log as it is: also one that lost segments which the ledger had folded.
+        """
+        self._check_open()
+        appender = self._appender(database)
+        with appender.log.turn:
+            self._ledger.forget(database)
+            appender.log.forget()
+        return self._folder.fold(database)
+
+    def verify(self, database: str, *, progress: Progress | None = None, witness: LogHead | None = None) -> VerifyReport:
+        """Check the whole log, byte for byte; `witness` is a head kept elsewhere (see `signed_head`).
+
+        `progress` is called with segment and position after every segment. Also compares with the ledger, where that
+        answers. Problems are reported, not raised.
+        """
+        self._check_open()
+        try:
+            folded = self._ledger.view(database).head
+        except LedgerUnavailable:
+            folded = EMPTY_HEAD
+        return Verifier(database, self._segments, folded=folded, witness=witness, progress=progress).verify()
+
+    def stats(self, database: str) -> LogStats:
+        """Return the log's length, the ledger's lag, and this process's counters."""
+        appender = self._appender(database)
+        folded = self._ledger.view(database).head
+        head = LogHead(folded.segment, folded.position, folded.chain_hash)
+        return LogStats(database, self._reader.head(database), head, appender.log.counters)
+
+    def _request(self, events: Sequence[Event], expected: Mapping[str, int]) -> Request:
+        if not events:
+            raise InvalidEvent("An append needs at least one event")
+        if len(events) > self._limits.max_request_events:
+            raise TooLarge(f"An append takes up to {self._limits.max_request_events} events, not {len(events)}")
+        proposals = [_proposal(event) for event in events]
+        size = sum(len(proposal.body) for proposal in proposals)
+        if size > self._limits.max_request_bytes:
+            raise TooLarge(f"An append takes up to {self._limits.max_request_bytes} bytes, not {size}")
+        return Request(proposals, expected, size)
+
+    def _placed(self, database: str, proposal: Proposal, entry: IndexEntry, segment: int) -> RecordedEvent:
+        """Return a recorded event: ours, or for one that the log had before, the one it has."""
+        if entry.segment != segment:
+            return self._recorded(database, entry)
+        event = proposal.event
+        number = entry.sequence_number if entry.is_command else event.sequence_number
+        numbered = Event(
+            event.event_id,
+            event.event_type,
+            event.aggregate_type,
+            event.aggregate_id,
+            event.occurred_at,
+            event.data,
+            event.metadata,
+            event.actor,
+            event.schema_version,
+            number,
+        )
+        return RecordedEvent(database, entry.position, entry.segment, numbered)
+
+    def _recorded(self, database: str, entry: IndexEntry) -> RecordedEvent:
+        segment = self._segments.read(database, entry.segment)
+        if segment is None:
+            raise BrokenChain(
+                f"Segment {entry.segment} of {database} is missing", details={"database": database, "segment": entry.segment}
+            )
+        place = entry.position - segment.header.first
+        for recorded in segment.events(place, place + 1) if place >= 0 else ():
+            if recorded.event.event_id == entry.event_id:
+                return recorded
+        raise CorruptSegment(
+            f"Segment {entry.segment} of {database} does not hold event {entry.event_id}, which the ledger knows"
+        )
+
+    def _appender(self, database: str, *, create: bool = False) -> Appender:
+        self._check_open()
+        appender = self._appenders.get(database)
+        if appender is not None:
+            return appender
+        marker = _DATABASES + _checked(database)
+        if create:
+            self._mark(marker)
+        elif self._store.size(marker) is None:
+            raise DatabaseNotFound(f"There is no database {database}")
+        with self._lock:
+            return self._appenders.setdefault(database, self._build_appender(database))
+
+    def _mark(self, marker: str) -> None:
+        try:
+            self._store.put_if_absent(marker, b"{}\n")
+        except SlotTaken:
+            return
+
+    def _build_appender(self, database: str) -> Appender:
+        log = DatabaseLog(
+            database,
+            segments=self._segments,
+            ledger=self._ledger,
+            ids=self._ids,
+            writer_id=self._writer_id,
+            max_tail_events=self._limits.max_tail_events,
+        )
+        return Appender(
+            log,
+            max_waiting=self._limits.max_waiting,
+            max_batch_events=self._limits.max_batch_events,
+            max_batch_bytes=self._limits.max_batch_bytes,
+            window_seconds=self._limits.window_seconds,
+            when_appended=self._when_appended,
+        )
+
+    def _when_appended(self, database: str) -> None:
+        self._folding.mark(database)
+        with self._appended:
+            self._appends += 1
+            self._appended.notify_all()
+
+    def _tail_of(self, database: str) -> Tail | None:
+        appender = self._appenders.get(database)
+        return None if appender is None else appender.log.tail
+
+    def _unfolded(self) -> list[str]:
+        heads: Mapping[str, FoldedHead] = self._ledger.heads()
+        return [name for name in self.databases() if self._segments.exists(name, heads.get(name, EMPTY_HEAD).segment + 1)]
+
+    def _probe_store(self) -> None:
+        """Write one key twice: a store that lets the second put through would lose events without a word."""
+        key = _PROBES + self._ids.new_id()
+        self._store.put_if_absent(key, b"first")
+        try:
+            self._store.put_if_absent(key, b"second")
+        except SlotTaken:
+            if self._store.get(key) == b"first":
+                return
+        finally:
+            self._store.delete(key)
+        raise ConfigurationError(
+            "The object store let a second put of one key through. The event log needs a store with put-if-absent "
+            "(If-None-Match: * on S3): choose another store, or switch that feature on"
+        )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Closed("The event log is closed.")
+
+
+def _proposal(event: Event) -> Proposal:
+    for name, value in (
+        ("event_id", event.event_id),
+        ("event_type", event.event_type),
+        ("aggregate_type", event.aggregate_type),
+        ("aggregate_id", event.aggregate_id),
+    ):
+        if not value or "\0" in value:
+            raise InvalidEvent(f"{name} must be text without NUL", details={"event_id": event.event_id})
+    if len(event.event_id) > _LONGEST_ID or "|" in event.aggregate_type or event.occurred_at.tzinfo is None:
+        raise InvalidEvent(
+            f"Event {event.event_id[:80]}: ids have up to {_LONGEST_ID} characters, aggregate types no |, times a zone"
+        )
+    return Proposal(event, aggregate_key(event), fingerprint(event), encode_event(event))
+
+
+def _checked(database: str) -> str:
+    return database if database == naming.SYSTEM_DATABASE else naming.database_name(database)
