@@ -12,7 +12,8 @@ from typing import Any
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.errors import InvalidQuery
 
-NUMBER_PATTERN = r"[+-]?[0-9]{1,400}([.][0-9]{1,400})?([eE][+-]?[0-9]{1,3})?"
+NUMBER_PATTERN = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,3})?"
+LONGEST_NUMBER = 100
 INTEGER_PATTERN = r"[+-]?[0-9]{1,19}"
 DATE_PATTERN = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 TIMESTAMP_PATTERN = DATE_PATTERN + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z"
@@ -73,6 +74,7 @@ def condition(asked: Filter) -> Condition:
     Raises:
         InvalidQuery: the operator does not fit the kind, or the value is not of the kind.
     """
+    _check_words([asked.field])
     if asked.operator in _NULL:
         return Condition(asked.field, asked.operator, asked.kind, None)
     if asked.operator in _ORDERED and asked.kind is Kind.JSON:
@@ -120,15 +122,35 @@ def marked_value(text: str, kind: Kind) -> Any:
 
 def check_sort(sort: Sort | None) -> None:
     """Raise `InvalidQuery` for an order that does not exist."""
+    _check_words([] if sort is None else [sort.field])
     if sort is not None and sort.kind is Kind.JSON:
         raise InvalidQuery(f"{sort.field}: JSON values have no order")
 
 
+def is_storable(text: str) -> bool:
+    """Return whether a store can hold `text`: no NUL character, no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    if not all(map(is_storable, words)):
+        raise InvalidQuery("a query holds no NUL characters and only valid Unicode")
+
+
 def _operand(asked: Filter, value: Any, kind: Kind) -> Any:
+    _check_words(_words_of(value))
     found = comparable(value, kind)
     if found is None:
         raise InvalidQuery(f"{asked.field}: {value!r} is not a value of kind {kind} (for null use is_null)")
     return found
+
+
+def _words_of(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [word for pair in value.items() for part in pair for word in _words_of(part)]
+    return [word for item in value for word in _words_of(item)] if isinstance(value, list | tuple) else []
 
 
 def _holds(value: Any, asked: Condition) -> bool:
@@ -152,7 +174,7 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, str):
-        return Decimal(value) if _NUMBER.fullmatch(value) else None
+        return Decimal(value) if len(value) <= LONGEST_NUMBER and _NUMBER.fullmatch(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     found = _decimal(value)

@@ -1,0 +1,109 @@
+-- Statements with parts in braces that graph_queries.py fills in: which version of a key is seen, and conditions.
+-- name: visible_in_layer
+(SELECT entry.value, entry.predicates, entry.targets
+   FROM spice_graph.entry
+  WHERE entry.layer = {layer} AND entry.key = {key} AND entry.number <= {number}
+  ORDER BY entry.number DESC LIMIT 1);
+
+-- name: visible_in_chain
+(SELECT entry.value, entry.predicates, entry.targets
+   FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+  CROSS JOIN LATERAL (SELECT * FROM spice_graph.entry
+                       WHERE entry.layer = chain.layer AND entry.key = {key} AND entry.number <= chain.number
+                       ORDER BY entry.number DESC LIMIT 1) AS entry
+  ORDER BY chain.depth LIMIT 1);
+
+-- name: entries_in_layer
+SELECT DISTINCT ON (entry.key) entry.key, entry.value
+  FROM spice_graph.entry
+ WHERE entry.layer = {layer} AND entry.number <= {number} AND entry.key >= {first} AND entry.key < {last}
+ ORDER BY entry.key, entry.number DESC;
+
+-- name: entries_in_chain
+SELECT overlay.key, overlay.value FROM overlay WHERE overlay.key >= {first} AND overlay.key < {last}
+UNION ALL
+SELECT root.key, root.value
+  FROM (SELECT DISTINCT ON (entry.key) entry.key, entry.value
+          FROM spice_graph.entry
+         WHERE entry.layer = {layer} AND entry.number <= {number} AND entry.key >= {first} AND entry.key < {last}
+         ORDER BY entry.key, entry.number DESC) AS root
+ WHERE NOT EXISTS (SELECT FROM overlay WHERE overlay.key = root.key);
+
+-- name: overlay
+WITH overlay AS MATERIALIZED (
+    SELECT DISTINCT ON (entry.key) entry.key, entry.value
+      FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+      JOIN spice_graph.entry ON entry.layer = chain.layer AND entry.number <= chain.number
+     ORDER BY entry.key, chain.depth, entry.number DESC);
+
+-- name: get
+SELECT key.key, seen.value::text
+  FROM spice_graph.key CROSS JOIN LATERAL {visible} AS seen
+ WHERE key.repo = %(repo)s AND key.key = ANY(%(keys)s::text[]) AND seen.value IS NOT NULL;
+
+-- name: key_range
+(SELECT key.id, key.key FROM spice_graph.key
+  WHERE key.repo = %(repo)s AND key.key > {after} AND key.key >= {first} AND key.key < {last} ORDER BY key.key);
+
+-- name: page_by_key
+SELECT candidate.key, seen.value::text, NULL
+  FROM ({ranges}) AS candidate CROSS JOIN LATERAL {visible} AS seen
+ WHERE seen.value IS NOT NULL AND {conditions}
+ ORDER BY candidate.key OFFSET %(offset)s LIMIT %(limit)s;
+
+-- name: page_by_value
+SELECT key.key, seen.value::text, ({sort})::text
+  FROM ({entries}) AS seen JOIN spice_graph.key ON key.id = seen.key
+ WHERE seen.value IS NOT NULL AND {conditions} AND {behind}
+ ORDER BY {sort} {direction} NULLS LAST, key.key {direction} OFFSET %(offset)s LIMIT %(limit)s;
+
+-- name: count
+SELECT count(*) FROM ({entries}) AS seen WHERE seen.value IS NOT NULL AND {conditions};
+
+-- name: hops_out
+SELECT near.key AS near, link.predicate, link.target AS far
+  FROM near CROSS JOIN LATERAL {visible} AS version
+ CROSS JOIN LATERAL unnest(version.predicates, version.targets) AS link (predicate, target)
+ WHERE {wanted};
+
+-- name: hops_in_layer
+SELECT near.key AS near, link.predicate, link.source AS far
+  FROM near JOIN spice_graph.arrival AS link
+       ON link.layer = {layer} AND link.target = near.id AND link.since <= {number} AND link.until > {number}
+ WHERE {wanted};
+
+-- name: hops_in_chain
+SELECT near.key AS near, link.predicate, link.source AS far
+  FROM near CROSS JOIN unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+  JOIN spice_graph.arrival AS link
+       ON link.layer = chain.layer AND link.target = near.id AND link.since <= chain.number AND link.until > chain.number
+ WHERE {wanted}
+   AND NOT EXISTS (SELECT FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS nearer (layer, number, depth)
+                     JOIN spice_graph.entry ON entry.layer = nearer.layer AND entry.key = link.source
+                                           AND entry.number <= nearer.number
+                    WHERE nearer.depth < chain.depth);
+
+-- name: expand
+WITH near AS MATERIALIZED (
+         SELECT id, key FROM spice_graph.key WHERE repo = %(repo)s AND key = ANY(%(keys)s::text[])),
+     hop AS ({hops})
+SELECT hop.near, predicate.name, key.key
+  FROM hop JOIN spice_graph.predicate ON predicate.id = hop.predicate JOIN spice_graph.key ON key.id = hop.far
+ WHERE {exists}
+ ORDER BY 1, 2, 3 LIMIT %(limit)s;
+
+-- name: prefix_ids
+SELECT id FROM spice_graph.prefix WHERE repo = %(repo)s AND name = ANY(%(names)s::text[]);
+
+-- name: diff
+WITH changed AS (
+    SELECT DISTINCT changed.key
+      FROM unnest(%(layers)s::int[], %(above)s::int[], %(upto)s::int[]) AS range (layer, above, upto)
+      JOIN spice_graph.commit ON commit.layer = range.layer AND commit.number > range.above AND commit.number <= range.upto
+     CROSS JOIN LATERAL unnest(commit.keys) AS changed (key))
+SELECT key.key, before.value::text, after.value::text
+  FROM changed JOIN spice_graph.key ON key.id = changed.key
+  LEFT JOIN LATERAL {before} AS before ON true
+  LEFT JOIN LATERAL {after} AS after ON true
+ WHERE key.key > %(after_key)s AND (before.value -> 'd') IS DISTINCT FROM (after.value -> 'd')
+ ORDER BY key.key LIMIT %(limit)s;
