@@ -1,0 +1,165 @@
+"""What the code location is built from: a plain snapshot of the registry that a run can be given again, unchanged."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spice_core.domain import naming
+from spice_core.domain.datasets import ClassMapping, Dataset
+from spice_core.domain.graph import ONTOLOGY_CLASS
+from spice_core.errors import BranchNotFound, DatabaseNotFound
+from spice_core.ports.graph_store import GraphStore
+from spice_core.ports.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """One dataset: its columns are (name, type, nullable) of the newest version, empty before the first."""
+
+    database: str
+    branch: str
+    dataset_id: str
+    name: str
+    source_type: str
+    columns: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappingEntry:
+    """One mapping into a class: `key_columns` are the source columns of the class's primary key."""
+
+    mapping_id: str
+    version: int
+    dataset_id: str
+    on_missing_target: str
+    on_removed_row: str
+    key_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """One class that mappings fill: its properties are (name, type, required), `links_to` are the classes it points at."""
+
+    database: str
+    branch: str
+    class_id: str
+    description: str
+    properties: tuple[tuple[str, str, bool], ...]
+    links_to: tuple[str, ...]
+    mappings: tuple[MappingEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Datasets and mapped classes, in a fixed order."""
+
+    datasets: tuple[DatasetEntry, ...] = ()
+    classes: tuple[ClassEntry, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the definitions made of it would."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """Return it as text, the same for equal catalogues."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Catalogue":
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return cls(
+            datasets=tuple(DatasetEntry(**{**row, "columns": _triples(row["columns"])}) for row in data["datasets"]),
+            classes=tuple(_class_entry(row) for row in data["classes"]),
+        )
+
+
+def read_catalogue(registry: Registry, graph: GraphStore) -> Catalogue:
+    """Read the catalogue as it is now; a class that the graph does not know yet is left out until it does."""
+    datasets: list[DatasetEntry] = []
+    classes: list[ClassEntry] = []
+    for database in registry.databases():
+        found = registry.datasets(database)
+        datasets.extend(_dataset_entry(dataset) for dataset in found)
+        classes.extend(_class_entries(database, registry.mappings(database), graph))
+    return Catalogue(
+        datasets=tuple(sorted(datasets, key=lambda entry: entry.dataset_id)),
+        classes=tuple(sorted(classes, key=lambda entry: (entry.database, entry.branch, entry.class_id))),
+    )
+
+
+def _dataset_entry(dataset: Dataset) -> DatasetEntry:
+    columns = dataset.latest.columns if dataset.latest else ()
+    return DatasetEntry(
+        database=dataset.database,
+        branch=dataset.branch,
+        dataset_id=dataset.dataset_id,
+        name=dataset.name,
+        source_type=dataset.source_type,
+        columns=tuple((column.name, column.type, column.nullable) for column in columns),
+    )
+
+
+def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: GraphStore) -> list[ClassEntry]:
+    by_class: dict[tuple[str, str], list[ClassMapping]] = {}
+    for mapping in mappings:
+        by_class.setdefault((mapping.branch, mapping.class_id), []).append(mapping)
+    entries = []
+    for (branch, class_id), members in sorted(by_class.items()):
+        definition = _definition(graph, database, branch, class_id)
+        if definition is not None:
+            entries.append(_described(database, branch, class_id, definition, members))
+    return entries
+
+
+def _definition(graph: GraphStore, database: str, branch: str, class_id: str) -> Mapping[str, Any] | None:
+    key = naming.node_key(ONTOLOGY_CLASS, class_id)
+    try:
+        node = graph.view(database, branch).get([key]).get(key)
+    except (DatabaseNotFound, BranchNotFound):
+        return None
+    return node.document if node else None
+
+
+def _described(
+    database: str, branch: str, class_id: str, definition: Mapping[str, Any], mappings: Sequence[ClassMapping]
+) -> ClassEntry:
+    label = definition.get("label") or class_id
+    text = definition.get("description") or (label if isinstance(label, str) else next(iter(label.values()), class_id))
+    return ClassEntry(
+        database=database,
+        branch=branch,
+        class_id=class_id,
+        description=text,
+        properties=tuple(
+            (item["name"], str(item["type"]), bool(item.get("required"))) for item in definition.get("properties", ())
+        ),
+        links_to=tuple(sorted({item["target"] for item in definition.get("relationships", ())})),
+        mappings=tuple(_mapping_entry(mapping, definition) for mapping in sorted(mappings, key=lambda entry: entry.mapping_id)),
+    )
+
+
+def _mapping_entry(mapping: ClassMapping, definition: Mapping[str, Any]) -> MappingEntry:
+    keys = [item["name"] for item in definition.get("properties", ()) if item.get("primaryKey")]
+    sources = {field.target_field: tuple(field.source_fields) for field in mapping.fields}
+    return MappingEntry(
+        mapping_id=mapping.mapping_id,
+        version=mapping.version,
+        dataset_id=mapping.dataset_id,
+        on_missing_target=mapping.on_missing_target,
+        on_removed_row=mapping.on_removed_row,
+        key_columns=tuple(column for name in keys for column in sources.get(name, ())),
+    )
+
+
+def _class_entry(row: Mapping[str, Any]) -> ClassEntry:
+    mappings = tuple(MappingEntry(**{**entry, "key_columns": tuple(entry["key_columns"])}) for entry in row["mappings"])
+    changed = {"properties": _triples(row["properties"]), "links_to": tuple(row["links_to"]), "mappings": mappings}
+    return ClassEntry(**{**row, **changed})
+
+
+def _triples(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, str, bool], ...]:
+    return tuple((str(name), str(kind), bool(flag)) for name, kind, flag in rows)

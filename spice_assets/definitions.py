@@ -1,0 +1,80 @@
+"""The code location: assets, checks and sensors built from the registry when it loads."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from spice_assets.catalogue import Catalogue, ClassEntry, read_catalogue
+from spice_assets.defs.ingest.assets import ingest_assets
+from spice_assets.defs.ingest.checks import dataset_checks
+from spice_assets.defs.ingest.sensors import new_uploads_sensor
+from spice_assets.defs.objectify.assets import object_asset
+from spice_assets.defs.objectify.checks import object_checks
+from spice_assets.defs.projection.assets import search_asset
+from spice_assets.defs.projection.checks import search_checks
+from spice_assets.defs.projection.sensors import worker_summaries_sensor
+from spice_assets.links import Links
+from spice_assets.names import OBJECTS, asset_key
+from spice_assets.pinned import pinned_definitions
+from spice_assets.resources import PLATFORM, PlatformSource, platform_from_environment
+from spice_core.settings import load_settings
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """Return the definitions of the registry as it is now, in a run as they were when the run was made."""
+    source = PlatformSource(platform_from_environment)
+    links = Links(load_settings())
+
+    def read() -> Catalogue:
+        platform = source.get()
+        return read_catalogue(platform.registry, platform.graph)
+
+    return pinned_definitions(read, lambda catalogue: build_definitions(catalogue, source=source, links=links))
+
+
+def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Links) -> dg.Definitions:
+    """Return the definitions of a catalogue; nothing is opened."""
+    assets = [asset for entry in catalogue.datasets for asset in ingest_assets(entry, links)]
+    upstream = links_without_cycles(catalogue.classes)
+    for entry in catalogue.classes:
+        assets += [object_asset(entry, catalogue, links, upstream[_key(entry)]), search_asset(entry, links)]
+    checks = [check for dataset in catalogue.datasets for check in dataset_checks(dataset, catalogue)]
+    checks += [check for entry in catalogue.classes for check in (*object_checks(entry), *search_checks(entry))]
+    keys = [key for asset in assets for key in asset.keys]
+    sensors = [new_uploads_sensor(keys), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
+    return dg.Definitions(
+        assets=assets, asset_checks=checks, sensors=sensors, resources={PLATFORM: source}, executor=dg.in_process_executor
+    )
+
+
+def links_without_cycles(classes: Sequence[ClassEntry]) -> dict[dg.AssetKey, list[dg.AssetKey]]:
+    """Return which classes are filled before which, following their links; a link that would close a circle is left out.
+
+    So a flight finds its airports within one run. Classes that no mapping fills are nobody's upstream.
+    """
+    known = {_key(entry): entry for entry in classes}
+    upstream: dict[dg.AssetKey, list[dg.AssetKey]] = {key: [] for key in known}
+    for key, entry in known.items():
+        for target in entry.links_to:
+            candidate = asset_key(OBJECTS, entry.database, entry.branch, target)
+            if candidate in known and not _leads_to(upstream, candidate, key):
+                upstream[key].append(candidate)
+    return upstream
+
+
+def _leads_to(upstream: dict[dg.AssetKey, list[dg.AssetKey]], start: dg.AssetKey, goal: dg.AssetKey) -> bool:
+    seen: set[dg.AssetKey] = set()
+    pending = [start]
+    while pending:
+        key = pending.pop()
+        if key == goal:
+            return True
+        if key not in seen:
+            seen.add(key)
+            pending.extend(upstream[key])
+    return False
+
+
+def _key(entry: ClassEntry) -> dg.AssetKey:
+    return asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)

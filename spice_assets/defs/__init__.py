@@ -1,0 +1,1 @@
+"""Assets, checks and sensors, one folder per kind of data product."""

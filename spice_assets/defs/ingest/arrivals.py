@@ -1,0 +1,116 @@
+"""What is new in the registry: the pure half of the sensor."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from spice_assets.names import DATASET, OBJECTS, RAW, SEARCH, asset_key
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDataset:
+    """One dataset with its newest version (None before the first)."""
+
+    dataset_id: str
+    branch: str
+    name: str
+    version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMapping:
+    """One mapping that runs by itself."""
+
+    mapping_id: str
+    version: int
+    dataset_id: str
+    branch: str
+    class_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDatabase:
+    """The registry of one database at a log position."""
+
+    database: str
+    position: int
+    datasets: Sequence[ObservedDataset] = ()
+    mappings: Sequence[ObservedMapping] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What to run: one request per database, so that classes are filled in the order of their links; and where to go on."""
+
+    requests: Sequence[tuple[str, Sequence[dg.AssetKey]]]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """Something that may be new: `content_id` tells one state of it from the next."""
+
+    name: str
+    content_id: str
+    keys: tuple[dg.AssetKey, ...]
+
+
+def evaluate(cursor: str | None, observed: Sequence[ObservedDatabase], *, is_known: Callable[[dg.AssetKey], bool]) -> Arrivals:
+    """Return a request for everything that was not requested yet, with a run key made of the content ids.
+
+    The cursor holds per database the content ids that were requested, and the log position at which nothing was left to request:
+    who observes may leave out a database that is still there. What this code location does not know yet (`is_known`) stays due
+    until its definitions have been reloaded. Equal arguments give equal answers.
+    """
+    before: Mapping[str, Mapping[str, str]] = json.loads(cursor) if cursor else {}
+    after: dict[str, Mapping[str, str]] = dict(before)
+    requests: list[tuple[str, Sequence[dg.AssetKey]]] = []
+    for entry in observed:
+        seen = dict(before.get(entry.database, {}))
+        items = _items(entry)
+        fresh = [item for item in items if seen.get(item.name) != item.content_id]
+        due = [item for item in fresh if all(map(is_known, item.keys))]
+        if due:
+            keys = {key: None for item in due for key in item.keys}
+            requests.append((_run_key(entry.database, due), list(keys)))
+        requested = {item.name: item.content_id for item in due}
+        kept = {item.name: seen[item.name] for item in items if item.name in seen}
+        position = str(entry.position) if len(due) == len(fresh) else seen.get("position", "0")
+        after[entry.database] = {**kept, **requested, "position": position}
+    return Arrivals(requests, json.dumps(after, sort_keys=True))
+
+
+def position_of(cursor: str | None, database: str) -> int:
+    """Return the log position of `database` in a cursor, 0 where it has none."""
+    return int(json.loads(cursor).get(database, {}).get("position", 0)) if cursor else 0
+
+
+def _items(entry: ObservedDatabase) -> list[_Item]:
+    versions = {dataset.dataset_id: dataset.version_id for dataset in entry.datasets if dataset.version_id is not None}
+    items = [
+        _Item(
+            name=f"dataset {dataset.dataset_id}",
+            content_id=versions[dataset.dataset_id],
+            keys=tuple(asset_key(kind, entry.database, dataset.branch, dataset.name) for kind in (RAW, DATASET)),
+        )
+        for dataset in entry.datasets
+        if dataset.dataset_id in versions
+    ]
+    items += [
+        _Item(
+            name=f"mapping {mapping.mapping_id}",
+            content_id=f"{mapping.version} {versions[mapping.dataset_id]}",
+            keys=tuple(asset_key(kind, entry.database, mapping.branch, mapping.class_id) for kind in (OBJECTS, SEARCH)),
+        )
+        for mapping in entry.mappings
+        if mapping.dataset_id in versions
+    ]
+    return items
+
+
+def _run_key(database: str, due: Sequence[_Item]) -> str:
+    text = json.dumps(sorted((item.name, item.content_id) for item in due))
+    return f"{database} {hashlib.sha256(text.encode()).hexdigest()[:24]}"

@@ -1,0 +1,1 @@
+"""From dataset versions to instances of the graph."""

@@ -1,0 +1,90 @@
+"""`objects/…`: the instances of a class, made of the rows of its datasets."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from spice_assets.catalogue import Catalogue, ClassEntry
+from spice_assets.defs.ingest.assets import OWNER, newest_version
+from spice_assets.links import Links
+from spice_assets.names import DATASET, OBJECTS, asset_key, group_name, op_name
+from spice_assets.resources import PlatformSource
+from spice_core.bootstrap import Platform
+from spice_core.domain.datasets import ObjectifyRun
+
+_SAMPLES = 10
+
+
+def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Return the asset of one class; `after` are the classes that its links need first."""
+    key = asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)
+    names = {dataset.dataset_id: dataset for dataset in catalogue.datasets}
+    sources = [names[mapping.dataset_id] for mapping in entry.mappings if mapping.dataset_id in names]
+    datasets = {asset_key(DATASET, source.database, source.branch, source.name): None for source in sources}
+    policies = sorted({mapping.on_missing_target for mapping in entry.mappings})
+    spec = dg.AssetSpec(
+        key,
+        deps=[*datasets, *after],
+        group_name=group_name(entry.database),
+        description=(
+            f"Class `{entry.class_id}` (database `{entry.database}`, branch `{entry.branch}`): {entry.description}\n\n"
+            "**Grain:** one instance per primary key. **Freshness:** follows each dataset version: only rows that changed become "
+            f"commands. **Links to missing targets:** {', '.join(policies) or 'none'}."
+        ),
+        kinds={"graph", "postgres"},
+        owners=[OWNER],
+        code_version=" ".join(f"{mapping.mapping_id}:{mapping.version}" for mapping in entry.mappings) or None,
+        metadata={
+            "page": links.instances(entry.database, entry.branch, entry.class_id),
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name, kind, constraints=dg.TableColumnConstraints(nullable=not required))
+                    for name, kind, required in entry.properties
+                ]
+            ),
+        },
+    )
+
+    @dg.multi_asset(specs=[spec], name=op_name(key))
+    def objects(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
+        parts = platform.get()
+        runs = [_objectify(parts, entry, mapping.mapping_id, mapping.dataset_id) for mapping in entry.mappings]
+        for run in runs:
+            context.log.info("mapping %s: %s rows, %s rejected, %.1f s", run.mapping_id, run.rows, run.rejected, run.seconds)
+        return _report(parts, entry, runs)
+
+    return objects
+
+
+def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, dataset_id: str) -> ObjectifyRun:
+    version = newest_version(parts.registry, entry.database, dataset_id)
+    return parts.objectify.run(entry.database, mapping_id, version_id=version.version_id)
+
+
+def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) -> dg.MaterializeResult[Any]:
+    view = parts.graph.view(entry.database, entry.branch)
+    seconds = sum(run.seconds for run in runs)
+    rows = sum(run.rows for run in runs)
+    reasons: Counter[str] = Counter()
+    for run in runs:
+        reasons.update(run.reasons)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": view.count([entry.class_id]),
+            "rows": rows,
+            "created": sum(run.created for run in runs),
+            "updated": sum(run.updated for run in runs),
+            "deleted": sum(run.deleted for run in runs),
+            "unchanged": sum(run.unchanged for run in runs),
+            "rejects": sum(run.rejected for run in runs),
+            "links_dropped": sum(run.links_dropped for run in runs),
+            "reasons": dict(reasons),
+            "samples": [dict(sample) for run in runs for sample in run.samples][:_SAMPLES],
+            "seconds": seconds,
+            "rows_per_second": rows / seconds if seconds else 0.0,
+            "runs": [run.run_id for run in runs],
+        },
+        data_version=dg.DataVersion(view.commit.id),
+    )

@@ -1,0 +1,77 @@
+"""`search/…`: the documents of a class, which the search projector keeps; the asset waits for it and compares."""
+
+from typing import Any
+
+import dagster as dg
+
+from spice_assets.catalogue import ClassEntry
+from spice_assets.defs.ingest.assets import OWNER
+from spice_assets.links import Links
+from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
+from spice_assets.resources import PlatformSource
+from spice_core.bootstrap import Platform
+from spice_core.errors import SearchUnavailable
+from spice_core.services.compare_documents import Comparison, compare_documents
+from spice_core.services.wait_for_reads import ReadBarrier
+
+WAIT_SECONDS = 600.0
+
+
+def search_asset(entry: ClassEntry, links: Links) -> dg.AssetsDefinition:
+    """Return the asset of one class's documents."""
+    key = asset_key(SEARCH, entry.database, entry.branch, entry.class_id)
+    spec = dg.AssetSpec(
+        key,
+        deps=[asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)],
+        group_name=group_name(entry.database),
+        description=(
+            f"The searchable documents of class `{entry.class_id}`.\n\n**Grain:** one document per instance. **Freshness:** the "
+            "projector follows the event log within seconds; this asset waits for it and compares every document with the graph. "
+            "It can be rebuilt from the log at any time (`spice rebuild search`)."
+        ),
+        kinds={"search", "postgres"},
+        owners=[OWNER],
+        metadata={"page": links.instances(entry.database, entry.branch, entry.class_id)},
+    )
+
+    @dg.multi_asset(specs=[spec], name=op_name(key))
+    def search(platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
+        parts = platform.get()
+        started = parts.clock.monotonic()
+        wait_for_projection(parts, entry.database)
+        waited = parts.clock.monotonic() - started
+        found = compare_class(parts, entry)
+        commit = parts.graph.view(entry.database, entry.branch).commit
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": found.documents,
+                "instances": found.nodes,
+                "missing": found.missing,
+                "surplus": found.surplus,
+                "different": found.different,
+                "waited_seconds": waited,
+                "commit": commit.id,
+            },
+            data_version=dg.DataVersion(commit.id),
+        )
+
+    return search
+
+
+def wait_for_projection(parts: Platform, database: str) -> None:
+    """Wait until graph and search have done what the log holds now.
+
+    Raises:
+        SearchUnavailable: (retryable) they have not after `WAIT_SECONDS`; says which.
+    """
+    barrier = ReadBarrier(log=parts.log, work=parts.work, clock=parts.clock, seconds=WAIT_SECONDS)
+    behind = barrier.wait(database, "graph", "search")
+    if behind:
+        raise SearchUnavailable(f"{', '.join(behind)} did not catch up within {WAIT_SECONDS:.0f} s; do the workers run?")
+
+
+def compare_class(parts: Platform, entry: ClassEntry) -> Comparison:
+    """Compare the documents of a class with its instances."""
+    return compare_documents(
+        graph=parts.graph, search=parts.search, database=entry.database, branch=entry.branch, class_id=entry.class_id
+    )

@@ -1,0 +1,106 @@
+"""The code location loads, and its keys are these."""
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
+
+from spice_assets.catalogue import Catalogue
+from spice_assets.definitions import build_definitions, links_without_cycles
+from spice_assets.links import Links
+from spice_assets.pinned import KEY, pinned_definitions
+from spice_assets.resources import PlatformSource
+from spice_core.settings import Settings
+from tests.assets.catalogues import fixed_catalogue
+
+
+def never() -> PlatformSource:
+    def fail():
+        raise AssertionError("building definitions opens nothing")
+
+    return PlatformSource(fail)
+
+
+def build(catalogue: Catalogue) -> dg.Definitions:
+    return build_definitions(catalogue, source=never(), links=Links(Settings()))
+
+
+def graph_of(definitions: dg.Definitions):
+    return definitions.get_repository_def().asset_graph
+
+
+def test_definitions_of_an_empty_registry_load():
+    definitions = build(Catalogue())
+    dg.Definitions.validate_loadable(definitions)
+    assert not graph_of(definitions).get_all_asset_keys()
+
+
+def test_asset_keys_checks_and_groups_are_these(snapshot):
+    definitions = build(fixed_catalogue())
+    dg.Definitions.validate_loadable(definitions)
+    graph = graph_of(definitions)
+    assert {
+        key.to_user_string(): {
+            "group": graph.get(key).group_name,
+            "after": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "checks": sorted(check.name for check in graph.get_check_keys_for_assets({key})),
+            "kinds": sorted(graph.get(key).kinds or ()),
+        }
+        for key in sorted(graph.get_all_asset_keys())
+    } == snapshot
+
+
+def test_every_asset_says_what_it_means_and_who_owns_it():
+    graph = graph_of(build(fixed_catalogue()))
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert "**Grain:**" in node.description
+        assert "**Freshness:**" in node.description
+        assert node.owners
+        assert "page" in node.metadata
+
+
+def test_classes_that_link_in_a_circle_still_have_an_order():
+    catalogue = fixed_catalogue()
+    airport, flight, _ = catalogue.classes
+    circle = [type(airport)(**{**_fields(airport), "links_to": ("Flight", "Airport")}), flight]
+    upstream = links_without_cycles(circle)
+    assert sum(len(parents) for parents in upstream.values()) == 1
+
+
+def _fields(entry):
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def test_catalogue_survives_its_text_form():
+    catalogue = fixed_catalogue()
+    assert Catalogue.from_json(catalogue.to_json()) == catalogue
+    assert Catalogue.from_json(catalogue.to_json()).fingerprint == catalogue.fingerprint != Catalogue().fingerprint
+
+
+@pytest.fixture
+def load_context():
+    """Sets the load context of one kind, as a Dagster process does, and puts the old one back."""
+    before = DefinitionsLoadContext.get()
+    yield lambda kind, metadata=None: DefinitionsLoadContext.set(
+        DefinitionsLoadContext(kind, **({"repository_load_data": metadata} if metadata else {}))
+    )
+    DefinitionsLoadContext.set(before)
+
+
+def test_run_rebuilds_the_registry_that_its_server_had(load_context):
+    """A dataset added or deleted after the run was made does not change the run's definitions."""
+    load_context(DefinitionsLoadType.INITIALIZATION)
+    served = pinned_definitions(fixed_catalogue, build)
+    repository = served.get_repository_def()
+    load_data = repository.repository_load_data
+    assert load_data is not None
+    assert KEY in load_data.reconstruction_metadata
+
+    load_context(DefinitionsLoadType.RECONSTRUCTION, load_data)
+    again = pinned_definitions(Catalogue, build)
+    assert graph_of(again).get_all_asset_keys() == graph_of(served).get_all_asset_keys()
+
+
+def test_server_that_loads_anew_reads_the_registry(load_context):
+    load_context(DefinitionsLoadType.INITIALIZATION)
+    assert not graph_of(pinned_definitions(Catalogue, build)).get_all_asset_keys()
