@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from spice_core.domain.text import Clause, highlight, parse_text
 from spice_core.errors import InvalidInput, InvalidQuery
 
 MAX_TOTAL = 10_000
+NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 _TEXT_OPERATORS = frozenset({Operator.CONTAINS, Operator.PREFIX})
 
@@ -136,6 +137,15 @@ def newest_of_each_key(documents: Sequence[SearchDocument]) -> list[SearchDocume
     return [newest[key] for key in sorted(newest)]
 
 
+def decimal_of(text: str) -> Decimal | None:
+    """Return the number that `text` states, None if it is none or beyond what engines hold."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and -16_000 < found.adjusted() < 131_000 and len(text) < 150_000 else None
+
+
 def json_form(value: Any, kind: Kind) -> Any:
     """Return the JSON form of a comparable value."""
     if isinstance(value, Decimal):
@@ -170,13 +180,18 @@ def encode_data(document: SearchDocument) -> str:
     return encoded
 
 
+def is_storable(text: str) -> bool:
+    """Return whether every engine can store `text`: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and (text.isascii() or text == text.encode("utf-8", "ignore").decode())
+
+
 def storable(text: str) -> str:
     """Return `text` if every engine can store it.
 
     Raises:
         InvalidInput: it holds NUL or half a surrogate pair.
     """
-    if "\0" in text or not _is_unicode(text):
+    if not is_storable(text):
         raise InvalidInput(f"{text[:80]!r} holds a character that cannot be stored (NUL or half a surrogate pair)")
     return text
 
@@ -188,10 +203,6 @@ def _encode_slowly(document: SearchDocument) -> str:
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{document.key!r} is not JSON in valid Unicode: {error}") from error
     return encoded
-
-
-def _is_unicode(text: str) -> bool:
-    return text.isascii() or text == text.encode("utf-8", "ignore").decode()
 
 
 def _holds_nul(value: Any) -> bool:
@@ -219,8 +230,8 @@ def _fingerprint(query: SearchQuery) -> str:
 
 def _mark(after: str, fingerprint: str, sort: Sort | None, *, has_rank: bool) -> PageMark:
     mark = decode_mark(fingerprint, storable(after))
-    is_number = has_rank or (sort is not None and sort.kind in {Kind.INTEGER, Kind.NUMBER})
-    if (is_number and mark.value is not None and comparable(mark.value, Kind.NUMBER) is None) or (has_rank and not mark.value):
+    is_number = has_rank or (sort is not None and sort.kind in NUMERIC)
+    if (is_number and mark.value is not None and decimal_of(mark.value) is None) or (has_rank and not mark.value):
         raise InvalidQuery("`after` does not come from this query; start from the first page")
     return mark
 

@@ -13,8 +13,8 @@ _WORD = re.compile(r"[^\W_]+")
 _QUERY_PART = re.compile(r'"([^"]*)"|([^\s"]+)')
 _FRAGMENT = 200
 _LEAD = 60
-_MAX_WORDS = 10_000
-_MAX_POSITIONS = 255
+_MAX_POSITION = 16_000
+_MAX_PLACES = 255
 _MAX_SIZE = 800_000
 
 
@@ -106,26 +106,31 @@ def edit_distance(left: str, right: str, *, limit: int) -> int:
 def postings(texts: Iterable[tuple[str, bool]]) -> dict[str, Posting]:
     """Return the words of a document's (text, is_title) fields.
 
-    Between fields a position is left out, so that no phrase spans two of them. Beyond 10,000 words, 255 places of a word
+    Between fields a position is left out, so that no phrase spans two of them. Beyond 16,000 words, 255 places of a word
     or about 800 kB the rest is not searchable.
     """
     places: dict[str, list[int]] = {}
     titles: dict[str, set[int]] = {}
-    position = count = size = 0
-    for text, is_title in texts:
-        position += 1
-        for word in words(text):
-            position += 1
-            count += 1
-            size += 4 * len(word) + 8
-            if count > _MAX_WORDS or size > _MAX_SIZE:
-                break
-            found = places.setdefault(word, [])
-            if len(found) < _MAX_POSITIONS:
-                found.append(position)
-                if is_title:
-                    titles.setdefault(word, set()).add(position)
+    for word, position, is_title in _placed(texts):
+        found = places.setdefault(word, [])
+        if len(found) < _MAX_PLACES:
+            found.append(position)
+            if is_title:
+                titles.setdefault(word, set()).add(position)
     return {word: Posting(tuple(found), frozenset(titles.get(word, ()))) for word, found in places.items()}
+
+
+def _placed(texts: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, int, bool]]:
+    position = size = 0
+    for text, is_title in texts:
+        found = words(text)
+        position += 1
+        for word in found:
+            position += 1
+            size += 4 * len(word) + 8
+            if position > _MAX_POSITION or size > _MAX_SIZE:
+                return
+            yield word, position, is_title
 
 
 def relevance(clauses: Sequence[Clause], document: Mapping[str, Posting]) -> int | None:
