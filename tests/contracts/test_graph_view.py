@@ -323,6 +323,9 @@ def test_expand_cuts_the_order_at_the_limit(writer: Writer) -> None:
     whole = hop(view(writer), "A/1", "A/2")
     for limit in (1, 3, 6, 7):
         assert hop(view(writer), "A/1", "A/2", limit=limit) == whole[:limit]
+    assert hop(view(writer), "A/1", target_classes=["B"], limit=2) == [("A/1", "by", "B/1"), ("A/1", "to", "B/1")]
+    above = [Filter("x", Operator.GT, 3, Kind.INTEGER)]
+    assert hop(view(writer), "A/1", filters=above, limit=1) == [("A/1", "to", "B/2")]
 
 
 def test_removed_node_takes_its_links_out_with_it(writer: Writer) -> None:

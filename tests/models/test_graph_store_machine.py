@@ -252,7 +252,7 @@ def _ordered(nodes: Sequence[Node], sort: Sort | None) -> list[Node]:
     return known + [node for node in by_key if "x" not in node.document]
 
 
-def _links(
+def _links(  # noqa: PLR0917 - a model of one call with all its arguments
     state: State,
     near: Sequence[str],
     predicate: str | None,
