@@ -1,0 +1,107 @@
+"""The one factory behind the three apps."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from spice_api.auth import AppName, Gate, gate_of
+from spice_api.edge import Edge
+from spice_api.errors import install_error_handlers
+from spice_api.health.routes import router as health_router
+from spice_api.limits import BodyLimit, Gatekeeper
+from spice_api.metrics import HttpMetrics
+from spice_api.openapi import install_openapi
+from spice_api.rate_limit import TokenBuckets
+from spice_api.refusals import RefusalRecorder, append_refusals
+from spice_api.request_scope import RequestScope
+from spice_core.bootstrap import Platform, bootstrap
+from spice_core.settings import Settings
+
+_THREADS = 100
+"""Routes run in threads, and a waiting client (`Prefer: wait`, server-sent events) holds one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """What distinguishes one app: its name in settings, its title, and what it is for."""
+
+    name: AppName
+    title: str
+    summary: str
+    description: str
+
+
+def create_app(info: AppInfo, *, settings: Settings, routers: Sequence[APIRouter], platform: Platform | None = None) -> FastAPI:
+    """Return the app `info` with `routers`. It bootstraps its own platform when it starts, unless one is given.
+
+    Raises:
+        ConfigurationError: tokens are switched off in a way that is refused.
+    """
+    gate = gate_of(info.name, settings)
+    app = FastAPI(
+        title=info.title,
+        summary=info.summary,
+        description=info.description,
+        version=version("spice-harvester"),
+        lifespan=_lifespan(info, settings, gate, platform),
+        middleware=_middleware(settings),
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.info = info
+    for router in (health_router, *routers):
+        app.include_router(router)
+    install_error_handlers(app)
+    install_openapi(app)
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    layers = [Middleware(RequestScope), Middleware(BodyLimit), Middleware(Gatekeeper)]
+    if settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"],
+        )
+        layers.insert(1, cors)
+    return layers
+
+
+def _lifespan(
+    info: AppInfo, settings: Settings, gate: Gate, given: Platform | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        platform = await anyio.to_thread.run_sync(lambda: bootstrap(settings, process=info.name)) if given is None else given
+        app.state.platform = platform
+        app.state.edge = edge = _edge(info, settings, gate, platform)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(edge.refusals.close)
+            if given is None:
+                await anyio.to_thread.run_sync(platform.close)
+
+    return run
+
+
+def _edge(info: AppInfo, settings: Settings, gate: Gate, platform: Platform) -> Edge:
+    buckets = TokenBuckets(limit=settings.rate_limit, window_seconds=settings.rate_limit_window_seconds, clock=platform.clock)
+    return Edge(
+        settings=settings,
+        clock=platform.clock,
+        ids=platform.ids,
+        metrics=HttpMetrics(info.name),
+        gate=gate,
+        buckets=buckets if settings.rate_limit_enabled else None,
+        refusals=RefusalRecorder(lambda held: append_refusals(platform.log, platform.clock, platform.ids, held)),
+    )

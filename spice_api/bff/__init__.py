@@ -1,0 +1,1 @@
+"""BFF: the public API."""

@@ -1,0 +1,1 @@
+"""Branches of a database's graph."""

@@ -1,0 +1,1 @@
+"""Databases: the unit of isolation."""

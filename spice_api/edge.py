@@ -1,0 +1,36 @@
+"""What the layers in front of the routes work with, wired once per app."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.types import Scope
+
+from spice_api.auth import Gate
+from spice_api.metrics import HttpMetrics
+from spice_api.rate_limit import TokenBuckets
+from spice_api.refusals import RefusalRecorder
+from spice_core.ports.clock import Clock
+from spice_core.ports.id_source import IdSource
+from spice_core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The parts of one app's outer layers; `buckets` is None where rates are not limited."""
+
+    settings: Settings
+    clock: Clock
+    ids: IdSource
+    metrics: HttpMetrics
+    gate: Gate
+    buckets: TokenBuckets | None
+    refusals: RefusalRecorder
+
+    def body_limit(self, path: str) -> int:
+        """Return how many bytes the body of a request to `path` may have."""
+        return self.settings.max_upload_bytes if path.endswith("-upload") else self.settings.max_request_bytes
+
+
+def edge_of(scope: Scope) -> Edge:
+    """Return the edge of the app that handles `scope`; it exists while the app runs."""
+    return cast("Edge", scope["app"].state.edge)

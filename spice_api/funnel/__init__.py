@@ -1,0 +1,1 @@
+"""Funnel: types of columns, inferred."""

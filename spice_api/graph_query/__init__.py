@@ -1,0 +1,1 @@
+"""Asking the graph: hops over links, joined with documents."""

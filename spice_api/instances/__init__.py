@@ -1,0 +1,1 @@
+"""Instances: writing them asynchronously, reading them at a branch."""

@@ -1,0 +1,1 @@
+"""OMS: the internal API of ontologies, instances and versions."""

@@ -1,0 +1,137 @@
+"""Defining classes: the same routes on OMS and BFF."""
+
+from fastapi import APIRouter
+
+from spice_api.dependencies import MAIN, BranchQuery, CallerDep, ClassPath, DatabasePath, ExpectedSeq, PlatformDep
+from spice_api.envelope import Envelope, Started
+from spice_api.json_route import StrictJsonRoute
+from spice_api.ontology.schemas import ClassAnswer, ClassBody, ClassList, ValidateInstance, Validation
+from spice_api.waiting import SettlingDep
+from spice_core.domain.instances import created
+from spice_core.domain.ontology_json import class_from_json, class_to_json
+from spice_core.domain.resolution import Ontology
+from spice_core.errors import InvalidInput
+from spice_core.ports.graph_store import GraphView
+from spice_core.services.settled_graph import class_key
+
+router = APIRouter(prefix="/api/v1/database/{db_name}/ontology", tags=["ontology"], route_class=StrictJsonRoute)
+
+
+@router.post("", status_code=202)
+def create_class(
+    *,
+    db_name: DatabasePath,
+    body: ClassBody,
+    platform: PlatformDep,
+    caller: CallerDep,
+    settling: SettlingDep,
+    branch: BranchQuery = MAIN,
+) -> Envelope[Started]:
+    """Add a class. Accepted at once; what is sent next may already use it."""
+    accepted = platform.commands.create_class(db_name, branch, body.definition(), **caller.origin(db_name))
+    message = f"class {body.id} is being created"
+    return settling.envelope(accepted, message, ontology_id=body.id, database=db_name, branch=branch)
+
+
+@router.get("")
+def list_classes(db_name: DatabasePath, platform: PlatformDep, branch: BranchQuery = MAIN) -> Envelope[ClassList]:
+    """List the classes of a branch."""
+    view = platform.commands.settled.view(db_name, branch)
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset())
+    classes = [_answer(view, ontology, name) for name in sorted(ontology.definitions)]
+    return Envelope(message=f"{len(classes)} classes", data=ClassList(branch=branch, classes=classes))
+
+
+@router.post("/validate")
+def validate_class(
+    db_name: DatabasePath, body: ClassBody, platform: PlatformDep, branch: BranchQuery = MAIN
+) -> Envelope[Validation]:
+    """Say whether a definition would be accepted, without defining it."""
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset())
+    try:
+        definition = class_from_json(body.definition(), max_properties=platform.settings.max_property_count)
+        ontology.with_class(definition).resolve(definition.id)
+    except InvalidInput as error:
+        return _invalid(error)
+    return Envelope(message="the definition is valid", data=Validation(valid=True, errors=[]))
+
+
+@router.post("/{class_id}/validate")
+def validate_instance(
+    db_name: DatabasePath, class_id: ClassPath, body: ValidateInstance, platform: PlatformDep, branch: BranchQuery = MAIN
+) -> Envelope[Validation]:
+    """Say whether an instance would fit the class, without creating it."""
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}))
+    resolved = ontology.resolve(class_id)
+    try:
+        created(resolved, body.data)
+    except InvalidInput as error:
+        return _invalid(error)
+    return Envelope(message="the instance fits", data=Validation(valid=True, errors=[]))
+
+
+@router.get("/{class_id}")
+def get_class(
+    db_name: DatabasePath, class_id: ClassPath, platform: PlatformDep, branch: BranchQuery = MAIN
+) -> Envelope[ClassAnswer]:
+    """Return one class with what it inherits."""
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}))
+    ontology.resolve(class_id)
+    view = platform.commands.settled.view(db_name, branch)
+    return Envelope(message=class_id, data=_answer(view, ontology, class_id))
+
+
+@router.put("/{class_id}", status_code=202)
+def update_class(
+    *,
+    db_name: DatabasePath,
+    class_id: ClassPath,
+    expected_seq: ExpectedSeq,
+    body: ClassBody,
+    platform: PlatformDep,
+    caller: CallerDep,
+    settling: SettlingDep,
+    branch: BranchQuery = MAIN,
+) -> Envelope[Started]:
+    """Replace the definition of a class. A change that existing instances contradict fails and says how many it would break."""
+    accepted = platform.commands.update_class(
+        db_name, branch, class_id, body.definition(), expected_seq=expected_seq, **caller.origin(db_name)
+    )
+    message = f"class {class_id} is being changed"
+    return settling.envelope(accepted, message, ontology_id=class_id, database=db_name, branch=branch)
+
+
+@router.delete("/{class_id}", status_code=202)
+def delete_class(
+    *,
+    db_name: DatabasePath,
+    class_id: ClassPath,
+    expected_seq: ExpectedSeq,
+    platform: PlatformDep,
+    caller: CallerDep,
+    settling: SettlingDep,
+    branch: BranchQuery = MAIN,
+) -> Envelope[Started]:
+    """Remove a class. One that has instances, or that another class names, is refused."""
+    accepted = platform.commands.delete_class(db_name, branch, class_id, expected_seq=expected_seq, **caller.origin(db_name))
+    message = f"class {class_id} is being deleted"
+    return settling.envelope(accepted, message, ontology_id=class_id, database=db_name, branch=branch)
+
+
+def _answer(view: GraphView, ontology: Ontology, class_id: str) -> ClassAnswer:
+    resolved = ontology.resolve(class_id)
+    node = view.get([class_key(class_id)]).get(class_key(class_id))
+    own = {item.name for item in resolved.definition.properties}
+    return ClassAnswer(
+        **class_to_json(resolved.definition),
+        version=node.sequence_number if node else 0,
+        ancestors=list(resolved.ancestors),
+        inherited_properties=[name for name in resolved.properties if name not in own],
+        primary_key=list(resolved.primary_key),
+        title_key=resolved.title_key,
+    )
+
+
+def _invalid(error: InvalidInput) -> Envelope[Validation]:
+    errors = error.details.get("errors") or [{"field": "", "message": error.message}]
+    return Envelope(message=error.message, data=Validation(valid=False, errors=errors))

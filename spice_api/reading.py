@@ -1,0 +1,67 @@
+"""The services that read, over the running app's platform."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import Depends, Query
+
+from spice_api.dependencies import PlatformDep
+from spice_core.errors import InvalidQuery
+from spice_core.services.explain import Explainer
+from spice_core.services.query_graph import GraphQueries, QueryLimits
+from spice_core.services.read_instances import InstanceReader
+from spice_core.services.wait_for_reads import ReadBarrier
+
+
+def barrier_of(platform: PlatformDep) -> ReadBarrier:
+    """Return what reads wait at."""
+    return ReadBarrier(platform.log, platform.work, platform.clock, platform.settings.read_wait_seconds)
+
+
+BarrierDep = Annotated[ReadBarrier, Depends(barrier_of)]
+
+
+def instance_reader_of(platform: PlatformDep, barrier: BarrierDep) -> InstanceReader:
+    """Return what reads instances."""
+    return InstanceReader(platform.graph, barrier)
+
+
+def graph_queries_of(platform: PlatformDep, barrier: BarrierDep) -> GraphQueries:
+    """Return what answers graph questions."""
+    settings = platform.settings
+    limits = QueryLimits(settings.graph_query_max_hops, settings.graph_query_max_limit, settings.graph_query_max_paths)
+    return GraphQueries(platform.graph, platform.search, barrier, limits)
+
+
+def explainer_of(platform: PlatformDep) -> Explainer:
+    """Return what answers why."""
+    return Explainer(platform.graph, platform.lineage, platform.log, platform.registry)
+
+
+def filters_of(
+    filters: Annotated[
+        str | None,
+        Query(
+            alias="filter",
+            max_length=10_000,
+            description='Conditions as JSON, as in a graph query: `{"price": {"gte": 10}, "name": "Shirt"}`.',
+            examples=['{"name": "Alice"}'],
+        ),
+    ] = None,
+) -> dict[str, object]:
+    """Return the conditions of a query string."""
+    if not filters:
+        return {}
+    try:
+        found = orjson.loads(filters)
+    except orjson.JSONDecodeError as error:
+        raise InvalidQuery(f"filter is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidQuery('filter takes a JSON object: {"field": value}')
+    return found
+
+
+InstanceReaderDep = Annotated[InstanceReader, Depends(instance_reader_of)]
+GraphQueriesDep = Annotated[GraphQueries, Depends(graph_queries_of)]
+ExplainerDep = Annotated[Explainer, Depends(explainer_of)]
+FiltersDep = Annotated[dict[str, object], Depends(filters_of)]

@@ -1,0 +1,1 @@
+"""History, differences and ancestry of the graph's commits."""
