@@ -32,6 +32,3 @@ class Handler(ABC):
             Unavailable: (retryable) an engine is down; the stream pauses and the same events come again.
             Exception: any other error is the fault of one of the events: the caller finds out which.
         """
-
-    def advance(self, database: str, *, position: int) -> None:  # noqa: B027 - most handlers have nothing to do
-        """Take note that everything up to `position` is done, also events that were not wanted."""
