@@ -56,6 +56,8 @@ def created(resolved: ResolvedClass, data: Mapping[str, Any]) -> InstanceState:
 def patched(resolved: ResolvedClass, current: InstanceState, patch: Mapping[str, Any]) -> InstanceState:
     """Return `current` with the fields of `patch` changed; a null removes a field.
 
+    A required property that the class got with a default after the instance was made takes the default.
+
     Raises:
         InvalidInstance: as `created`, or the primary key would change.
     """
@@ -63,6 +65,9 @@ def patched(resolved: ResolvedClass, current: InstanceState, patch: Mapping[str,
     changed, links = _read(resolved, patch, problems)
     document = {name: value for name, value in current.document.items() if name not in patch} | changed
     kept = {name: targets for name, targets in current.links.items() if name not in patch}
+    for name, value in resolved.defaults.items():
+        if name not in document and name not in patch and resolved.properties[name].is_required:
+            document[name] = value
     _check_required(resolved, document, problems)
     problems.extend(
         (name, f"is the primary key and cannot change from {current.document[name]!r}")

@@ -1,0 +1,181 @@
+"""The graph handler: decides the commands of a database in log order and makes the graph what they say."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from spice_core.domain.commands import EVENT_OF
+from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent, domain_event_id
+from spice_core.domain.graph import Commit, GraphBatch, Node, Removal
+from spice_core.domain.resolution import Ontology
+from spice_core.errors import BranchNotFound, DatabaseNotFound, NotFound
+from spice_core.ports.graph_store import GraphStore, GraphView
+from spice_core.services.apply_control import apply_control, author_of
+from spice_core.services.decide_classes import ClassDecisions
+from spice_core.services.decide_instances import InstanceDecisions
+from spice_core.services.domain_events import events_of, failed_event
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.graph_commands import CLASSES, CONTROL, Outcome, Placed, Run, is_graph_command, placed, runs_of
+from spice_core.services.handling import Handler
+from spice_core.services.settled_graph import GRAPH_HANDLER, read_ontology
+
+_MAX_APPEND = 5_000
+_REMEMBERED = 64
+
+CrashPoint = Callable[[str], None]
+
+
+def no_crash(_name: str) -> None:
+    """Do nothing: the crash point of every run that is no experiment."""
+
+
+class GraphHandler(Handler):
+    """Decides commands on databases, branches, classes and instances.
+
+    Per run (see `runs_of`): decide all commands against the branch's head, apply one batch, append the domain events. A
+    crash between the two leaves the batch without its events: they are made again, from the state before the batch, and
+    since their ids follow from the commands, what was appended before is not appended twice.
+    """
+
+    name: ClassVar[str] = GRAPH_HANDLER
+
+    def __init__(self, *, log: EventLog, graph: GraphStore, crash_point: CrashPoint = no_crash) -> None:
+        """Keep the ports. Tests may end the process in `crash_point`.
+
+        It is called with `graph:after_claim`, `graph:before_effect`, `graph:after_effect`, `graph:before_done`.
+        """
+        self._log = log
+        self._graph = graph
+        self._crash_point = crash_point
+        self._ontologies: dict[tuple[str, str], tuple[str, Ontology]] = {}
+
+    def wants(self, event: RecordedEvent) -> bool:
+        """Whether it is a command on a database, branch, class or instance."""
+        return is_graph_command(event)
+
+    def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
+        """Bring about the commands among `events`; see `Handler.handle`."""
+        self._crash_point(f"{self.name}:after_claim")
+        commands = self._redo(database, [placed(event) for event in events if is_graph_command(event)])
+        for run in runs_of(commands):
+            if run.kind == CONTROL:
+                self._control(database, run)
+            else:
+                self._apply(database, run)
+        self._crash_point(f"{self.name}:before_done")
+
+    def _control(self, database: str, run: Run) -> None:
+        self._crash_point(f"{self.name}:before_effect")
+        event = apply_control(self._graph, run.commands[0])
+        self._crash_point(f"{self.name}:after_effect")
+        self._log.append(database, [event])
+
+    def _apply(self, database: str, run: Run) -> None:
+        try:
+            view = self._graph.view(database, run.branch)
+        except (DatabaseNotFound, BranchNotFound) as error:
+            self._append(database, [failed_event(command, error) for command in run.commands])
+            return
+        outcomes, ontology = self._decide(view, self._ontology(database, view, run.branch), run)
+        self._crash_point(f"{self.name}:before_effect")
+        changes = last_changes(outcomes)
+        commit: Commit | None = None
+        if changes:
+            commit = self._graph.apply(database, batch_of(run, changes))
+            self._remember(database, run.branch, commit, ontology)
+        self._crash_point(f"{self.name}:after_effect")
+        self._append(database, events_of(outcomes, commit=commit.id if commit else None))
+
+    def _redo(self, database: str, commands: Sequence[Placed]) -> Sequence[Placed]:
+        """Make the events of what was applied before a crash, and return the commands behind it.
+
+        Only the newest run can lack its events: the next one begins when they are appended. A control command is its own
+        proof (see `apply_control`).
+        """
+        applied = self._graph.applied_position(database)
+        if not commands or commands[0].position > applied:
+            return commands
+        commit = self._covering(database, applied)
+        if commit is None or any(item.kind == CONTROL for item in commands if item.position == applied):
+            return [item for item in commands if item.position >= applied]
+        again = [item for item in commands if commit.first_position <= item.position <= applied]
+        if again:
+            self._repeat(database, commit, again)
+        return [item for item in commands if item.position > applied]
+
+    def _repeat(self, database: str, commit: Commit, commands: Sequence[Placed]) -> None:
+        earlier = self._decided(database, commit.first_position, commands[0].position)
+        run = Run(commands[0].kind, commit.branch, [*earlier, *commands])
+        view = self._graph.view(database, commit.parents[0])
+        outcomes, _ = self._decide(view, read_ontology(view), run)
+        self._append(database, events_of(outcomes[len(earlier) :], commit=commit.id))
+
+    def _decided(self, database: str, first: int, end: int) -> list[Placed]:
+        """Return the commands at `first` up to before `end` whose events are in the log: those of the run that came earlier."""
+        found: list[Placed] = []
+        after = first - 1
+        while after < end - 1:
+            events = self._log.read(database, after=after, limit=end - 1 - after)
+            if not events:
+                break
+            found.extend(placed(event) for event in events if event.position < end and is_graph_command(event))
+            after = events[-1].position
+        return [item for item in found if self._has_outcome(database, item)]
+
+    def _has_outcome(self, database: str, item: Placed) -> bool:
+        command = item.command
+        return any(
+            self._log.find(database, domain_event_id(command.command_id, event_type, command.aggregate_id)) is not None
+            for event_type in (EVENT_OF[command.command_type], COMMAND_FAILED)
+        )
+
+    def _covering(self, database: str, position: int) -> Commit | None:
+        try:
+            return self._graph.commit_covering(database, position)
+        except NotFound:
+            return None
+
+    def _decide(self, view: GraphView, ontology: Ontology, run: Run) -> tuple[list[Outcome], Ontology]:
+        if run.kind == CLASSES:
+            classes = ClassDecisions(view, ontology)
+            return [classes.decide(command) for command in run.commands], classes.ontology
+        instances = InstanceDecisions(view, ontology, run.commands)
+        return [instances.decide(command) for command in run.commands], ontology
+
+    def _ontology(self, database: str, view: GraphView, branch: str) -> Ontology:
+        known = self._ontologies.get((database, branch))
+        if known is not None and known[0] == view.commit.id:
+            return known[1]
+        found = read_ontology(view)
+        self._remember(database, branch, view.commit, found)
+        return found
+
+    def _remember(self, database: str, branch: str, commit: Commit, ontology: Ontology) -> None:
+        if len(self._ontologies) >= _REMEMBERED:
+            self._ontologies.clear()
+        self._ontologies[database, branch] = (commit.id, ontology)
+
+    def _append(self, database: str, events: Sequence[Event]) -> None:
+        for start in range(0, len(events), _MAX_APPEND):
+            self._log.append(database, events[start : start + _MAX_APPEND])
+
+
+def last_changes(outcomes: Sequence[Outcome]) -> list[Node | Removal]:
+    """Return the last change of each key."""
+    found: dict[str, Node | Removal] = {}
+    for outcome in outcomes:
+        for change in outcome.changes:
+            found[change.key] = change
+    return list(found.values())
+
+
+def batch_of(run: Run, changes: Sequence[Node | Removal]) -> GraphBatch:
+    """Return the one batch of a run: its author, message, time and range follow from the commands."""
+    return GraphBatch(
+        branch=run.branch,
+        changes=changes,
+        author=author_of({item.command.created_by for item in run.commands}),
+        message=f"{len(changes)} changes by commands {run.first_position}..{run.last_position}",
+        at=max(item.command.created_at for item in run.commands),
+        first_position=run.first_position,
+        last_position=run.last_position,
+    )

@@ -1,0 +1,134 @@
+"""Deciding ontology commands: whether the new classes hold together, and what existing instances say to them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from spice_core.domain.commands import CommandType
+from spice_core.domain.graph import ONTOLOGY_CLASS, Node, Removal
+from spice_core.domain.ontology_changes import Check, Document, SharedTargets, checks_of, targets_in
+from spice_core.domain.ontology_json import class_from_json, class_to_json
+from spice_core.domain.resolution import Ontology
+from spice_core.errors import (
+    AlreadyExists,
+    BreaksInstances,
+    ClassNotFound,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    StillReferenced,
+)
+from spice_core.ports.graph_store import GraphView
+from spice_core.services.domain_events import provenance_of
+from spice_core.services.graph_commands import Outcome, Placed
+from spice_core.services.settled_graph import class_key
+
+MAX_PROPERTIES = 1_000_000
+_PAGE = 1000
+
+
+class ClassDecisions:
+    """Decides ontology commands of one run. Instances are those of `view`: a run holds no instance commands."""
+
+    def __init__(self, view: GraphView, ontology: Ontology) -> None:
+        self.ontology = ontology
+        self._view = view
+
+    def decide(self, placed: Placed) -> Outcome:
+        """Decide the next command; a refusal changes nothing."""
+        try:
+            return Outcome(placed, [self._change(placed)])
+        except (InvalidInput, NotFound, Conflict) as error:
+            return Outcome(placed, failure=error)
+
+    def _change(self, placed: Placed) -> Node | Removal:
+        command = placed.command
+        class_id = command.class_id or ""
+        is_there = class_id in self.ontology.definitions
+        if command.command_type is CommandType.CREATE_ONTOLOGY_CLASS:
+            if is_there:
+                raise AlreadyExists(f"class {class_id!r} exists", details={"class_id": class_id})
+            return self._put(placed)
+        if not is_there:
+            raise ClassNotFound(f"there is no class {class_id!r}", details={"class_id": class_id})
+        if command.command_type is CommandType.UPDATE_ONTOLOGY_CLASS:
+            return self._put(placed)
+        return self._remove(placed, class_id)
+
+    def _put(self, placed: Placed) -> Node:
+        definition = class_from_json(placed.command.payload, max_properties=MAX_PROPERTIES)
+        changed = self.ontology.with_class(definition)
+        for member in sorted(changed.definitions):
+            changed.resolve(member)
+        self._refuse_breaking(definition.id, changed)
+        self.ontology = changed
+        return Node(
+            key=class_key(definition.id),
+            class_id=ONTOLOGY_CLASS,
+            document=class_to_json(definition),
+            links={},
+            sequence_number=placed.sequence_number,
+            position=placed.position,
+            provenance=provenance_of(placed.command),
+        )
+
+    def _remove(self, placed: Placed, class_id: str) -> Removal:
+        users = self.ontology.users_of(class_id)
+        if users:
+            raise StillReferenced(
+                f"class {class_id!r} is the parent or a target of {', '.join(users[:10])}; change or delete them first",
+                details={"class_id": class_id, "classes": users[:100]},
+            )
+        count = self._view.count([class_id])
+        if count:
+            raise BreaksInstances(
+                f"class {class_id!r} has {count} instances; delete them first",
+                details={"class_id": class_id, "count": count, "breaks": [_break(class_id, "class", "has instances", count)]},
+            )
+        self.ontology = self.ontology.without_class(class_id)
+        return Removal(class_key(class_id), placed.sequence_number, placed.position, provenance_of(placed.command))
+
+    def _refuse_breaking(self, class_id: str, changed: Ontology) -> None:
+        found = [
+            _break(_classes(check), check.field, check.message, count)
+            for check in checks_of(self.ontology, changed)
+            if (count := self._count(check))
+        ]
+        if found:
+            worst = max(found, key=lambda item: int(item["count"]))
+            raise BreaksInstances(
+                f"the change of class {class_id!r} contradicts {worst['count']} existing instances of {worst['class_id']}: "
+                f"{worst['field']} {worst['message']}",
+                details={"class_id": class_id, "count": worst["count"], "breaks": found},
+            )
+
+    def _count(self, check: Check | SharedTargets) -> int:
+        if isinstance(check, SharedTargets):
+            return self._count_shared(check)
+        if check.breaks is None:
+            return self._view.count([check.class_id], filters=check.filters)
+        return sum(check.breaks(document) for document in self._documents(frozenset({check.class_id}), check))
+
+    def _count_shared(self, check: SharedTargets) -> int:
+        sources: Counter[str] = Counter()
+        for document in self._documents(check.class_ids, None):
+            sources.update(targets_in(document, check.field))
+        return sum(count for count in sources.values() if count > 1)
+
+    def _documents(self, class_ids: frozenset[str], check: Check | None) -> Iterator[Document]:
+        after: str | None = None
+        while True:
+            page = self._view.page(class_ids, filters=check.filters if check else (), after=after, limit=_PAGE)
+            for node in page.nodes:
+                yield node.document
+            after = page.next_after
+            if after is None:
+                return
+
+
+def _classes(check: Check | SharedTargets) -> str:
+    return check.class_id if isinstance(check, Check) else ", ".join(sorted(check.class_ids))
+
+
+def _break(class_id: str, field: str, message: str, count: int) -> dict[str, Any]:
+    return {"class_id": class_id, "field": field, "message": message, "count": count}

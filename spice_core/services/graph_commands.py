@@ -1,0 +1,90 @@
+"""Commands of the graph as the handler meets them: which they are, and the runs in which they are decided."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from spice_core.domain.commands import Command, CommandType, command_of
+from spice_core.domain.events import RecordedEvent
+from spice_core.domain.graph import Node, Removal
+from spice_core.errors import SpiceError
+
+INSTANCES = "instances"
+CLASSES = "classes"
+CONTROL = "control"
+
+_KINDS = {
+    CommandType.CREATE_DATABASE: CONTROL,
+    CommandType.DELETE_DATABASE: CONTROL,
+    CommandType.CREATE_BRANCH: CONTROL,
+    CommandType.DELETE_BRANCH: CONTROL,
+    CommandType.CREATE_ONTOLOGY_CLASS: CLASSES,
+    CommandType.UPDATE_ONTOLOGY_CLASS: CLASSES,
+    CommandType.DELETE_ONTOLOGY_CLASS: CLASSES,
+    CommandType.CREATE_INSTANCE: INSTANCES,
+    CommandType.UPDATE_INSTANCE: INSTANCES,
+    CommandType.DELETE_INSTANCE: INSTANCES,
+}
+_EVENT_TYPES = frozenset(f"{command_type}_REQUESTED" for command_type in _KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A command at its place: its log position (a retry's, if an operator retried it) and its aggregate's number."""
+
+    command: Command
+    position: int
+    sequence_number: int
+
+    @property
+    def kind(self) -> str:
+        """Which of the three kinds of commands it is."""
+        return _KINDS[self.command.command_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided of one command: the nodes it changes (its own first), or why it fails."""
+
+    placed: Placed
+    changes: Sequence[Node | Removal] = ()
+    failure: SpiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Commands that are decided together: neighbours in the log, of one branch and one kind; control commands stand alone."""
+
+    kind: str
+    branch: str
+    commands: Sequence[Placed]
+
+    @property
+    def first_position(self) -> int:
+        """Of its first command."""
+        return self.commands[0].position
+
+    @property
+    def last_position(self) -> int:
+        """Of its last command."""
+        return self.commands[-1].position
+
+
+def is_graph_command(recorded: RecordedEvent) -> bool:
+    """Whether the event is a command that the graph decides (the markers of bulk requests are not)."""
+    return recorded.event.event_type in _EVENT_TYPES and recorded.event.is_command
+
+
+def placed(recorded: RecordedEvent) -> Placed:
+    """Return the command of a recorded event."""
+    return Placed(command_of(recorded.event), recorded.position, recorded.event.sequence_number or 0)
+
+
+def runs_of(commands: Sequence[Placed]) -> Iterator[Run]:
+    """Yield `commands` in order, cut into runs."""
+    for (kind, branch), group in groupby(commands, key=lambda item: (item.kind, item.command.branch)):
+        members = list(group)
+        if kind == CONTROL:
+            yield from (Run(kind, branch, [member]) for member in members)
+        else:
+            yield Run(kind, branch, members)
