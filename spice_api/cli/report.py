@@ -29,6 +29,13 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def print_json_line(value: object) -> None:
+    """Print `value` as JSON on one line."""
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+    sys.stdout.write(orjson.dumps(value, default=_jsonable, option=options).decode() + "\n")
+    sys.stdout.flush()
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """Print `rows` under `columns`; numbers stand to the right."""
     kept = [list(row) for row in rows]
