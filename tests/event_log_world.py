@@ -1,10 +1,11 @@
 """Event logs over the adapters, several at a time as processes are, and the events that tests put into them."""
 
+import random
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.domain.events import Event
+from spice_core.ports.clock import Clock
+from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
 from spice_core.ports.object_store import ObjectStore
 from spice_core.services.event_log.event_log import EventLog, LogLimits
@@ -54,6 +57,32 @@ def domain_event(cause: Event, number: int, *, event_id: str | None = None, **da
 
 def key(event: Event) -> str:
     return f"{event.aggregate_type}|{event.aggregate_id}"
+
+
+class VirtualClock(Clock):
+    """Time that passes only where someone sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class SeededIds(IdSource):
+    """Ids that a seed repeats."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
 
 @dataclass

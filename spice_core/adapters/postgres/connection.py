@@ -30,7 +30,6 @@ class Postgres:
             timeout=wait_seconds,
             reconnect_timeout=wait_seconds,
             kwargs={"application_name": "spice", "connect_timeout": max(2, round(wait_seconds))},
-            check=_check,
             open=True,
         )
 
@@ -47,20 +46,24 @@ class Postgres:
         if self._is_closed:
             raise Closed("The PostgreSQL pool is closed.")
         try:
-            with self._pool.connection() as connection:
-                if not autocommit:
+            connection = self._lend()
+            try:
+                with connection, _autocommit(connection, autocommit):
                     yield connection
-                    return
-                connection.autocommit = True
-                try:
-                    yield connection
-                finally:
-                    if not connection.closed:
-                        connection.autocommit = False
+            finally:
+                self._pool.putconn(connection)
         except PoolClosed as error:
             raise Closed("The PostgreSQL pool is closed.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             raise unavailable(f"PostgreSQL does not answer: {str(error).strip() or type(error).__name__}") from error
+
+    def _lend(self) -> Connection:
+        """Take a live connection from the pool; those whose server went away are given up, as many as there are."""
+        # The pool's own check waits a second or more between two stale connections; after a restart all are stale.
+        while _is_stale(connection := self._pool.getconn()):
+            connection.close()
+            self._pool.putconn(connection)
+        return connection
 
     def close(self) -> None:
         """Close all connections; closing again does nothing."""
@@ -69,9 +72,27 @@ class Postgres:
             self._pool.close()
 
 
-def _check(connection: Connection) -> None:
-    """Refuse a connection whose server went away; costs a round trip only where the socket has something to say."""
+def _is_stale(connection: Connection) -> bool:
+    """Whether the server went away; costs a round trip only where the idle socket has something to say."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-    if poll.poll(0):
+    if not poll.poll(0):
+        return False
+    try:
         ConnectionPool.check_connection(connection)
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+@contextmanager
+def _autocommit(connection: Connection, is_wanted: bool) -> Iterator[None]:
+    if not is_wanted:
+        yield
+        return
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit = False

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from enum import Enum, auto
 
-from spice_core.errors import CorruptObject, ObjectNotFound, SlotTaken, StoreUnavailable
+from spice_core.errors import CorruptObject, CorruptSegment, ObjectNotFound, SlotTaken, StoreUnavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.object_store import ObjectStore
@@ -44,12 +44,7 @@ class Segments:
         data = None if fresh else self._cached_bytes(key)
         if data is not None:
             return parse_segment(data, database=database, number=number)
-        data = self._get(key)
-        if data is None:
-            return None
-        segment = parse_segment(data, database=database, number=number)
-        self._keep(key, data)
-        return segment
+        return self._fetch(key, database, number)
 
     def exists(self, database: str, number: int) -> bool:
         """Whether segment `number` is written."""
@@ -98,15 +93,20 @@ class Segments:
         found = self.read(database, number, fresh=True)
         return found is not None and found.header.nonce == nonce
 
-    def _get(self, key: str) -> bytes | None:
+    def _fetch(self, key: str, database: str, number: int) -> Segment | None:
+        """Read from the store; an answer cut short on its way looks like damage, so damage is looked at again."""
         for is_last in attempts(self._tries, clock=self._clock, ids=self._ids):
             try:
-                return self._store.get(key)
+                data = self._store.get(key)
+                segment = parse_segment(data, database=database, number=number)
             except ObjectNotFound:
                 return None
-            except StoreUnavailable:
+            except (StoreUnavailable, CorruptSegment):
                 if is_last:
                     raise
+            else:
+                self._keep(key, data)
+                return segment
         return None
 
     def _cached_bytes(self, key: str) -> bytes | None:
