@@ -35,7 +35,7 @@ from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
-from spice_core.services.submit_commands import CommandService
+from spice_core.services.submit_commands import CommandLimits, CommandService
 from spice_core.settings import Settings
 
 
@@ -139,13 +139,15 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
     log.start()
     closing(log)
     graph = closing(PostgresGraphStore(postgres))
+    work = closing(PostgresWorkLedger(postgres))
+    limits = CommandLimits(read_wait_seconds=settings.read_wait_seconds, max_property_count=settings.max_property_count)
     return Platform(
         settings=settings,
         clock=clock,
         ids=ids,
         log=log,
         ledger=ledger,
-        work=closing(PostgresWorkLedger(postgres, clock=clock)),
+        work=work,
         feed=closing(LogEventFeed(log)),
         graph=graph,
         search=closing(PostgresSearchIndex(postgres)),
@@ -155,7 +157,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         registry=closing(PostgresRegistry(postgres)),
         datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
         tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
-        commands=CommandService(log=log, graph=graph, clock=clock, ids=ids),
+        commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
         closing=stack.pop_all(),
     )
 
