@@ -21,7 +21,7 @@ from spice_core.errors import (
 )
 from spice_core.ports.graph_store import GraphView
 from spice_core.services.domain_events import aggregate_of_key, provenance_of, unlink_provenance
-from spice_core.services.graph_commands import Outcome, Placed
+from spice_core.services.graph_commands import BULK_MARKERS, Outcome, Placed
 from spice_core.services.incoming_links import IncomingLinks
 
 
@@ -41,6 +41,8 @@ class InstanceDecisions:
 
     def decide(self, placed: Placed) -> Outcome:
         """Decide the next command; a refusal changes nothing."""
+        if placed.command.command_type in BULK_MARKERS:
+            return Outcome(placed)
         try:
             changes = self._changes(placed)
         except (InvalidInput, NotFound, Conflict) as error:
@@ -158,6 +160,8 @@ class _Needs:
 
     def add(self, command: Command) -> None:
         """Note what `command` needs."""
+        if command.command_type in BULK_MARKERS:
+            return
         key = naming.node_key(command.class_id or "", command.instance_id or "")
         self.keys.add(key)
         if command.command_type is CommandType.DELETE_INSTANCE:

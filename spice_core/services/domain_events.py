@@ -8,7 +8,7 @@ from spice_core.domain.commands import EVENT_OF, Command
 from spice_core.domain.events import COMMAND_FAILED, DOMAIN, Event, domain_event_id
 from spice_core.domain.graph import ONTOLOGY_CLASS, Node, Provenance, Removal
 from spice_core.errors import SpiceError
-from spice_core.services.graph_commands import Outcome, Placed
+from spice_core.services.graph_commands import BULK_MARKERS, Outcome, Placed
 
 INSTANCE_UPDATED = "INSTANCE_UPDATED"
 
@@ -40,7 +40,7 @@ def failed_event(placed: Placed, error: SpiceError, *, commit: str | None = None
 
 
 def control_event(placed: Placed, data: Mapping[str, Any], *, commit: str | None) -> Event:
-    """Return the event of a database or branch command that took effect."""
+    """Return the event of a command that took effect on no node: on a database, a branch, or as the marker of a bulk request."""
     command = placed.command
     event_type = EVENT_OF[command.command_type]
     event_id = domain_event_id(command.command_id, event_type, command.aggregate_id)
@@ -60,6 +60,9 @@ def _events(outcome: Outcome, commit: str | None) -> Iterator[Event]:
         yield failed_event(outcome.placed, outcome.failure, commit=commit)
         return
     command = outcome.placed.command
+    if command.command_type in BULK_MARKERS:
+        data = {"branch": command.branch, "class_id": command.class_id, **command.payload}
+        yield control_event(outcome.placed, data, commit=commit)
     for number, change in enumerate(outcome.changes):
         is_own = number == 0
         event_type = EVENT_OF[command.command_type] if is_own else INSTANCE_UPDATED

@@ -24,7 +24,13 @@ _KINDS = {
     CommandType.CREATE_INSTANCE: INSTANCES,
     CommandType.UPDATE_INSTANCE: INSTANCES,
     CommandType.DELETE_INSTANCE: INSTANCES,
+    CommandType.BULK_CREATE_INSTANCES: INSTANCES,
+    CommandType.BULK_UPDATE_INSTANCES: INSTANCES,
+    CommandType.BULK_DELETE_INSTANCES: INSTANCES,
 }
+BULK_MARKERS = frozenset(
+    {CommandType.BULK_CREATE_INSTANCES, CommandType.BULK_UPDATE_INSTANCES, CommandType.BULK_DELETE_INSTANCES}
+)
 _EVENT_TYPES = frozenset(f"{command_type}_REQUESTED" for command_type in _KINDS)
 
 
@@ -44,7 +50,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was decided of one command: the nodes it changes (its own first), or why it fails."""
+    """What was decided of one command: the nodes it changes (its own first), or why it fails.
+
+    The marker of a bulk request changes nothing itself; its members stand behind it.
+    """
 
     placed: Placed
     changes: Sequence[Node | Removal] = ()
@@ -71,7 +80,7 @@ class Run:
 
 
 def is_graph_command(recorded: RecordedEvent) -> bool:
-    """Whether the event is a command that the graph decides (the markers of bulk requests are not)."""
+    """Whether the event is a command that the graph decides."""
     return recorded.event.event_type in _EVENT_TYPES and recorded.event.is_command
 
 
