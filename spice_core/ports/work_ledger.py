@@ -101,7 +101,8 @@ class WorkLedger(ABC):
     ) -> None:
         """Turn `items` into dead letters, or park them behind the dead letter `behind` of their aggregate.
 
-        They are `waiting` afterwards, also those that were being retried; the time of the first failure stays.
+        They are `waiting` afterwards, also those that were being retried; the time of the first failure stays. What parks has
+        not been tried: its attempts count from 0.
         """
 
     @abstractmethod

@@ -242,6 +242,17 @@ def test_buried_again_keeps_its_first_failure_and_waits(work, db):
     assert letter.first_failed_at < letter.last_failed_at
 
 
+def test_attempts_of_a_parked_event_count_from_its_own_first(work, db):
+    lease = lease_of(work, db)
+    work.claim(lease, "graph", items(db, 1, 2))
+    work.bury(lease, "graph", items(db, 1), event_types=["X"], error="boom", behind=None)
+    work.bury(lease, "graph", items(db, 2), event_types=["X"], error="parked", behind=f"{db}-1")
+    work.mark_done(lease, "graph", [], database=db, position=2)
+    work.set_dead_letter_state("graph", database=db, event_id=f"{db}-1", state="retrying")
+    work.claim(lease, "graph", items(db, 1, 2))
+    assert work.mark_failed(lease, "graph", item(db, 2), error="boom") == 1
+
+
 def test_discarded_dead_letter_no_longer_parks_its_aggregate(work, db):
     lease = lease_of(work, db)
     work.bury(lease, "graph", items(db, 1), event_types=["X"], error="boom", behind=None)

@@ -104,6 +104,8 @@ class MemoryWorkLedger(WorkLedger):
             for item, event_type in zip(items, event_types, strict=True):
                 stream = self._stream(handler, item.database)
                 known = stream.dead.get(item.event_id)
+                if behind is not None:
+                    stream.attempts.pop(item.event_id, None)
                 stream.dead[item.event_id] = DeadLetter(
                     handler=handler,
                     database=item.database,

@@ -95,6 +95,8 @@ class PostgresWorkLedger(WorkLedger):
             return
         scope = {**_scope(lease, handler, items[0].database), **_columns(items)}
         with self._fenced(lease) as connection:
+            if behind is not None:
+                connection.execute(self._sql["forget_attempts"], scope)
             connection.execute(self._sql["bury"], {**scope, "event_types": list(event_types), "error": error, "behind": behind})
 
     def parked_aggregates(self, handler: str, database: str) -> Mapping[str, str]:

@@ -109,6 +109,10 @@ SELECT %(handler)s, %(database)s, item.event_id, item.position, item.aggregate, 
    SET error = excluded.error, attempts = greatest(known.attempts, excluded.attempts), last_failed_at = now(),
        state = 'waiting', parked_behind = excluded.parked_behind;
 
+-- name: forget_attempts
+DELETE FROM spice_work.attempts
+ WHERE handler = %(handler)s AND database = %(database)s AND position = ANY (%(positions)s::bigint[]);
+
 -- name: parked_aggregates
 SELECT DISTINCT ON (aggregate) aggregate, parked_behind FROM spice_work.dead_letters
  WHERE handler = %(handler)s AND database = %(database)s AND state IN ('waiting', 'retrying')
