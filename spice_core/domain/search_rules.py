@@ -103,24 +103,30 @@ def typed_values(field: IndexedField, value: Any) -> list[Any]:
     return [comparable(item, field.kind) for item in value]
 
 
-def title_and_texts(definition: IndexedClass, data: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """Yield (field, text, is_title) of what full text sees of a document, each text of an array apart."""
-    for field in definition.fields:
-        is_title = field.name == definition.title_field
-        if not is_title and not field.is_text:
+def text_fields(definition: IndexedClass) -> list[tuple[str, bool]]:
+    """Return (name, is_title) of the fields that full text sees, in their order."""
+    title = definition.title_field
+    return [(field.name, field.name == title) for field in definition.fields if field.is_text or field.name == title]
+
+
+def texts_of(fields: Sequence[tuple[str, bool]], data: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Yield (field, text, is_title) of a document for each of the `text_fields`, each text of an array apart."""
+    for name, is_title in fields:
+        value = data.get(name)
+        if isinstance(value, str):
+            yield name, value, is_title
             continue
-        value = data.get(field.name)
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, str):
-                yield field.name, item, is_title
+                yield name, item, is_title
             elif is_title and isinstance(item, int | float) and not isinstance(item, bool):
-                yield field.name, str(item), is_title
+                yield name, str(item), is_title
 
 
 def highlights(definition: IndexedClass, data: Mapping[str, Any], clauses: Sequence[Clause]) -> dict[str, str]:
     """Return by field the fragment (of the first text that has one) with the words that meet `clauses` marked."""
     found: dict[str, str] = {}
-    for field, text, _ in title_and_texts(definition, data):
+    for field, text, _ in texts_of(text_fields(definition), data):
         fragment = None if field in found else highlight(text, clauses)
         if fragment is not None:
             found[field] = fragment
@@ -170,7 +176,7 @@ def encode_data(document: SearchDocument) -> str:
     if not document.key.startswith(f"{document.class_id}/"):
         raise InvalidInput(f"{document.key!r} is not the key of a document of {document.class_id!r}: write Class/id")
     try:
-        encoded = orjson.dumps(document.data).decode()
+        encoded = "{}" if document.is_deleted else orjson.dumps(document.data).decode()
     except TypeError:
         encoded = _encode_slowly(document)  # integers beyond 64 bits
     if "\\u0000" in encoded and _holds_nul(document.data):

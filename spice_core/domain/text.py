@@ -9,12 +9,14 @@ from dataclasses import dataclass
 LONGEST_WORD = 100
 """Words are cut to this many characters, in documents and in queries."""
 
+MAX_PLACES = 255
+"""How many places of one word in a document are kept."""
+
 _WORD = re.compile(r"[^\W_]+")
 _QUERY_PART = re.compile(r'"([^"]*)"|([^\s"]+)')
 _FRAGMENT = 200
 _LEAD = 60
 _MAX_POSITION = 16_000
-_MAX_PLACES = 255
 _MAX_SIZE = 800_000
 
 
@@ -104,23 +106,24 @@ def edit_distance(left: str, right: str, *, limit: int) -> int:
 
 
 def postings(texts: Iterable[tuple[str, bool]]) -> dict[str, Posting]:
-    """Return the words of a document's (text, is_title) fields.
-
-    Between fields a position is left out, so that no phrase spans two of them. Beyond 16,000 words, 255 places of a word
-    or about 800 kB the rest is not searchable.
-    """
+    """Return the words of a document's (text, is_title) fields with their places (see `placed_words`)."""
     places: dict[str, list[int]] = {}
     titles: dict[str, set[int]] = {}
-    for word, position, is_title in _placed(texts):
+    for word, position, is_title in placed_words(texts):
         found = places.setdefault(word, [])
-        if len(found) < _MAX_PLACES:
+        if len(found) < MAX_PLACES:
             found.append(position)
             if is_title:
                 titles.setdefault(word, set()).add(position)
     return {word: Posting(tuple(found), frozenset(titles.get(word, ()))) for word, found in places.items()}
 
 
-def _placed(texts: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, int, bool]]:
+def placed_words(texts: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, int, bool]]:
+    """Yield (word, position, is_title) of a document's (text, is_title) fields, positions from 2.
+
+    Between fields a position is left out, so that no phrase spans two of them. Beyond 16,000 words, `MAX_PLACES` of a word
+    or about 800 kB the rest is not searchable.
+    """
     position = size = 0
     for text, is_title in texts:
         found = words(text)

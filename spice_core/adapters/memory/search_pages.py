@@ -17,7 +17,8 @@ from spice_core.domain.search_rules import (
     has_rank,
     highlights,
     json_form,
-    title_and_texts,
+    text_fields,
+    texts_of,
     typed_values,
 )
 from spice_core.domain.text import postings, relevance
@@ -58,7 +59,7 @@ def _matches(document: SearchDocument, definition: IndexedClass, checked: Checke
         return []
     value: Any = None
     if checked.clauses is not None:
-        texts = ((text, is_title) for _, text, is_title in title_and_texts(definition, document.data))
+        texts = ((text, is_title) for _, text, is_title in texts_of(text_fields(definition), document.data))
         value = relevance(checked.clauses, postings(texts)) if checked.clauses else None
         if value is None:
             return []

@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from spice_core.adapters.postgres.search_tables import ClassTables, holds_array
 from spice_core.domain.matching import comparable
 from spice_core.domain.queries import Kind
 from spice_core.domain.search import IndexedField, SearchDocument
-from spice_core.domain.search_rules import encode_data, title_and_texts, typed_values
-from spice_core.domain.text import Posting, postings
+from spice_core.domain.search_rules import encode_data, text_fields, texts_of, typed_values
+from spice_core.domain.text import MAX_PLACES, placed_words
 
 NULL = "\\N"
 
@@ -32,13 +33,13 @@ class RowEncoder:
     undeclared: set[str] = field(default_factory=set)
     _columns: list[tuple[str, Callable[[Any], str]]] = field(init=False)
     _names: frozenset[str] = field(init=False)
-    _has_text: bool = field(init=False)
+    _texts: list[tuple[str, bool]] = field(init=False)
 
     def __post_init__(self) -> None:
         definition = self.tables.definition
         self._columns = [(item.name, _encoder(item)) for item in definition.fields]
         self._names = frozenset(self.tables.columns)
-        self._has_text = any(item.is_text or item.name == definition.title_field for item in definition.fields)
+        self._texts = text_fields(definition)
 
     def row(self, document: SearchDocument) -> str:
         """Return `document` as the COPY form of the columns `ClassTables.row_columns`.
@@ -46,38 +47,35 @@ class RowEncoder:
         Raises:
             InvalidInput: it holds what cannot be stored; names it.
         """
-        data = document.data
+        updated_at = document.updated_at.isoformat()
+        created_at = document.created_at
+        data: Mapping[str, Any] = {} if document.is_deleted else document.data
         cells = [
             escaped(document.key),
             str(document.version),
             "t" if document.is_deleted else "f",
             str(document.position),
             escaped(document.event_id),
-            document.updated_at.isoformat(),
-            NULL if document.created_at is None else document.created_at.isoformat(),
+            updated_at,
+            NULL if created_at is None else updated_at if created_at is document.updated_at else created_at.isoformat(),
             escaped(encode_data(document)),
-            self._vector(data) if self._has_text else NULL,
+            self._vector(data) if self._texts else NULL,
         ]
         get = data.get
-        for name, encode in self._columns:
-            value = get(name)
-            cells.append(NULL if value is None else encode(value))
+        cells += [NULL if (value := get(name)) is None else encode(value) for name, encode in self._columns]
         if not data.keys() <= self._names:
             self.undeclared |= data.keys() - self._names
         return "\t".join(cells)
 
     def _vector(self, data: Mapping[str, Any]) -> str:
-        found = postings((text, is_title) for _, text, is_title in title_and_texts(self.tables.definition, data))
-        self.words.update(found)
-        return vector(found)
-
-
-def vector(found: Mapping[str, Posting]) -> str:
-    """Return the tsvector literal of a document's words; those of the title have weight A. Words need no escaping."""
-    return " ".join(
-        f"'{word}':" + ",".join(f"{place}A" if place in posting.title_positions else str(place) for place in posting.positions)
-        for word, posting in found.items()
-    )
+        """Return the tsvector literal of the document's words; those of the title have weight A. Words need no escaping."""
+        places: dict[str, list[str]] = {}
+        for word, position, is_title in placed_words((text, is_title) for _, text, is_title in texts_of(self._texts, data)):
+            found = places.setdefault(word, [])
+            if len(found) < MAX_PLACES:
+                found.append(f"{position}A" if is_title else str(position))
+        self.words.update(places)
+        return " ".join([f"'{word}':{','.join(found)}" for word, found in places.items()])
 
 
 def escaped(text: str) -> str:
@@ -131,6 +129,8 @@ def _integer(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)
     found = comparable(value, Kind.NUMBER)
     return NULL if found is None else str(found)
 

@@ -1,6 +1,7 @@
 """Upsert by version: one COPY into a temporary table, then a statement or three per class."""
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby, islice
 
 from psycopg import sql
 
@@ -12,33 +13,37 @@ from spice_core.adapters.postgres.search_rows import RowEncoder
 from spice_core.adapters.postgres.search_tables import NOW, ClassTables, create_indexes, create_tables
 from spice_core.adapters.postgres.search_visible import inherits_version
 from spice_core.domain.search import SearchDocument
-from spice_core.domain.search_rules import in_utc
 
 _WIDTHS = (32, 64, 128, 512)
 _SLICE = 2_000
+_PIECE = 100
 
 
 def stage(connection: Connection, documents: Iterable[SearchDocument], encoders: Mapping[str, RowEncoder]) -> sql.Identifier:
-    """Copy `documents` into a temporary table of this transaction, encoded by their classes' encoders; return the table.
+    """Copy `documents` (in key order), as their classes' encoders write them, into a temporary table; return the table.
 
     Raises:
         InvalidInput: a document cannot be stored; names it.
     """
-    lines: dict[str, list[str]] = {class_id: [] for class_id in encoders}
-    for document in documents:
-        encoder = encoders[document.class_id]
-        lines[document.class_id].append(f"{encoder.tables.id}\t{encoder.row(in_utc(document))}\n")
     width = next(width for width in _WIDTHS if all(len(item.tables.row_columns) <= width for item in encoders.values()))
     table = sql.Identifier("pg_temp", f"spice_search_stage_{width}")
     columns = [sql.SQL('{} text COLLATE "C"').format(_cell(number)) for number in range(width)]
     create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (class integer, {}) ON COMMIT DELETE ROWS")
     connection.execute(create.format(table, sql.SQL(", ").join(columns)))
-    for class_id, encoder in encoders.items():
-        cells = sql.SQL(", ").join(_cell(number) for number in range(len(encoder.tables.row_columns)))
-        copy = sql.SQL("COPY {} (class, {}) FROM STDIN").format(table, cells)
-        with connection.cursor() as cursor, cursor.copy(copy) as out:
-            out.write("".join(lines[class_id]))
+    for class_id, group in groupby(documents, key=lambda document: document.class_id):
+        _copy(connection, table, encoders[class_id], group)
     return table
+
+
+def _copy(connection: Connection, table: sql.Identifier, encoder: RowEncoder, documents: Iterable[SearchDocument]) -> None:
+    """Copy in small pieces: the server reads one while the next is encoded."""
+    cells = sql.SQL(", ").join(_cell(number) for number in range(len(encoder.tables.row_columns)))
+    copy = sql.SQL("COPY {} (class, {}) FROM STDIN").format(table, cells)
+    prefix = f"{encoder.tables.id}\t"
+    rows = (f"{prefix}{encoder.row(document)}\n" for document in documents)
+    with connection.cursor() as cursor, cursor.copy(copy) as out:
+        while piece := "".join(islice(rows, _PIECE)):
+            out.write(piece)
 
 
 def upsert(connection: Connection, chain: tuple[Layer, ...], staged: sql.Identifier, encoders: Iterable[RowEncoder]) -> int:
