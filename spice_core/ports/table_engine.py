@@ -101,5 +101,9 @@ class TableEngine(ABC):
         """Return how many rows have a null in `key`, how many repeat a key seen before, and some of their row numbers."""
 
     @abstractmethod
+    def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:
+        """Return how many rows of `table` have all of `columns`, and how many of these `other` has in `other_columns`."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release everything; closing again does nothing."""

@@ -1,0 +1,91 @@
+"""Typed tables out of text tables: each value by its column's reading, what does not fit kept as text."""
+# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from spice_core.adapters.duckdb import readings
+from spice_core.adapters.duckdb.connections import copy_to, literal, name, parquet
+from spice_core.adapters.duckdb.profiles import trimmed
+from spice_core.domain.readings import NUMBERS
+
+_WIDTH = 38
+_PERCENT_WIDTH = 30
+
+
+def cast(
+    connection: duckdb.DuckDBPyConnection, table: Path, types: Mapping[str, str], how: Mapping[str, Mapping[str, Any]], into: Path
+) -> int:
+    """Write the typed table with `__row` and `__rejects` (JSON of column to text, null where all fit); return the misfits."""
+    texts, values, misfits = [], [], []
+    for index, (column, type_name) in enumerate(types.items()):
+        options = how.get(column, {})
+        texts.append(f"{_given(name(column), options)} AS t{index}")
+        if type_name == "string" or "reading" not in options:
+            values.append(f"t{index} AS {name(column)}")
+        else:
+            values.append(f"{_value(f't{index}', type_name, options)} AS {name(column)}")
+            misfits.append((index, column))
+    rejects = _rejects(misfits)
+    typed = (
+        f"SELECT __row, {', '.join([*values, *(f't{index}' for index, _ in misfits)])} FROM (SELECT __row, {', '.join(texts)} "
+    )
+    typed += f"FROM {parquet(table)})"
+    columns = ", ".join(name(column) for column in types)
+    connection.execute(copy_to(f"SELECT __row, {columns}, {rejects} AS __rejects FROM ({typed})", into))
+    if not misfits:
+        return 0
+    count = f"SELECT coalesce(sum(len(json_keys(__rejects))), 0) FROM {parquet(into)} WHERE __rejects IS NOT NULL"
+    return int(connection.execute(count).fetchall()[0][0])
+
+
+def _given(column: str, options: Mapping[str, Any]) -> str:
+    """A cell's text, null for the words that mean nothing."""
+    text = trimmed(column) if "reading" in options else f"nullif({column}, '')"
+    words: Sequence[str] = options.get("null_words", ())
+    if not words:
+        return text
+    nulls = ", ".join(literal(word) for word in words)
+    return f"CASE WHEN {trimmed(column)} IN ({nulls}) THEN NULL ELSE {text} END"
+
+
+def _rejects(misfits: Sequence[tuple[int, str]]) -> str:
+    if not misfits:
+        return "NULL::VARCHAR"
+    missing = [f"({name(column)} IS NULL AND t{index} IS NOT NULL)" for index, column in misfits]
+    pairs = [
+        f"{literal(column)}, CASE WHEN {test} THEN t{index} END" for (index, column), test in zip(misfits, missing, strict=True)
+    ]
+    document = f"json_merge_patch('{{}}', json_object({', '.join(pairs)}))"
+    return f"CASE WHEN {' OR '.join(missing)} THEN {document}::VARCHAR END"
+
+
+def _value(text: str, type_name: str, options: Mapping[str, Any]) -> str:
+    reading = str(options["reading"])
+    if reading not in NUMBERS:
+        return readings.value(reading, text)
+    plain = r"-?[0-9]+" if type_name == "integer" else r"-?[0-9]{1,15}(?:\.[0-9]*)?"
+    number = _number(readings.number_text(reading, text), text, type_name, options)
+    if reading != "number_us" and type_name != "integer":
+        return f"CASE WHEN {readings.fits(reading, text)} THEN {number} END"
+    quick = f"WHEN {readings.matches(text, plain)} THEN {_number(text, text, type_name, options)}"
+    return f"CASE {quick} WHEN {readings.fits(reading, text)} THEN {number} END"
+
+
+def _number(number: str, text: str, type_name: str, options: Mapping[str, Any]) -> str:
+    if type_name == "integer":
+        whole = f"regexp_replace({number}, '\\.0*$', '')"
+        return f"CASE WHEN {readings.matches(whole, '-?[0-9]+')} THEN try_cast({whole} AS BIGINT) END"
+    if type_name == "double":
+        return f"try_cast({number} AS DOUBLE)"
+    scale = int(options.get("scale", 2))
+    pattern = rf"[^.]*(\.[0-9]{{0,{scale}}}0*)?"
+    exact = f"CASE WHEN {readings.matches(number, pattern)} THEN {number} END"
+    if not options.get("percent"):
+        return f"try_cast({exact} AS DECIMAL({_WIDTH}, {scale}))"
+    wide = f"DECIMAL({_WIDTH}, {scale + 2})"
+    part = f"(try_cast({exact} AS DECIMAL({_PERCENT_WIDTH}, {scale})) * CAST(0.01 AS DECIMAL(3, 2)))::{wide}"
+    return f"CASE WHEN contains({text}, '%') THEN {part} ELSE try_cast({exact} AS {wide}) END"

@@ -1,0 +1,130 @@
+"""Keys, references and differences of typed tables."""
+# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from spice_core.adapters.duckdb.connections import name, parquet
+from spice_core.adapters.duckdb.values import batches
+from spice_core.ports.table_engine import RowChange
+
+
+def is_unique(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
+    """Whether `columns` together have no nulls and no duplicates."""
+    keys = ", ".join(name(column) for column in columns)
+    nulls = " OR ".join(f"{name(column)} IS NULL" for column in columns)
+    has_null = connection.execute(f"SELECT 1 FROM {parquet(table)} WHERE {nulls} LIMIT 1").fetchall()
+    if has_null:
+        return False
+    total, distinct = connection.execute(
+        f"SELECT sum(n), count(*) FROM (SELECT count(*) AS n FROM {parquet(table)} GROUP BY {keys})"
+    ).fetchall()[0]
+    return bool((total or 0) == distinct)
+
+
+def key_problems(
+    connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], limit: int
+) -> tuple[int, int, list[int]]:
+    """Count rows with a null in `key` and rows that repeat an earlier key; name some, in file order."""
+    keys = ", ".join(name(column) for column in key)
+    nulls = " OR ".join(f"{name(column)} IS NULL" for column in key)
+    query = (
+        f"SELECT __row, {nulls} AS is_null FROM {parquet(table)} "
+        f"QUALIFY is_null OR row_number() OVER (PARTITION BY {keys} ORDER BY __row) > 1"
+    )
+    missing, repeated = connection.execute(f"SELECT count_if(is_null), count_if(NOT is_null) FROM ({query})").fetchall()[0]
+    rows = connection.execute(f"SELECT __row FROM ({query}) ORDER BY __row LIMIT {int(limit)}").fetchall()
+    return int(missing or 0), int(repeated or 0), [int(row[0]) for row in rows]
+
+
+def overlap(
+    connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str], other: Path, other_columns: Sequence[str]
+) -> tuple[int, int]:
+    """Count the rows whose `columns` are all given, and those of them that a row of `other` has in `other_columns`."""
+    given = " AND ".join(f"{name(column)} IS NOT NULL" for column in columns)
+    left = ", ".join(f"{name(column)}::VARCHAR AS k{index}" for index, column in enumerate(columns))
+    right = ", ".join(f"{name(column)}::VARCHAR AS k{index}" for index, column in enumerate(other_columns))
+    using = ", ".join(f"k{index}" for index in range(len(columns)))
+    counted = f"SELECT {using}, count(*) AS n FROM (SELECT {left} FROM {parquet(table)} WHERE {given}) GROUP BY {using}"
+    query = (
+        f"SELECT coalesce(sum(n), 0), coalesce(sum(n) FILTER (WHERE o.found), 0) FROM ({counted}) "
+        f"LEFT JOIN (SELECT DISTINCT {right}, true AS found FROM {parquet(other)}) o USING ({using})"
+    )
+    given_rows, found_rows = connection.execute(query).fetchall()[0]
+    return int(given_rows), int(found_rows)
+
+
+def changes(
+    connection: duckdb.DuckDBPyConnection,
+    tables: tuple[Path | None, Path],
+    key: Sequence[str],
+    columns: Sequence[str],
+    batch: int,
+) -> Iterator[list[RowChange]]:
+    """Yield added and changed rows in the new table's order, then removed ones in the old table's order."""
+    old, new = tables
+    if old is None:
+        for rows in batches(
+            connection, f"SELECT __row, {_names(columns)} FROM ({_keyed(connection, new, key)}) ORDER BY __row", batch
+        ):
+            yield [RowChange("added", row[0], None, dict(zip(columns, row[1:], strict=True))) for row in rows]
+        return
+    shared = _shared(connection, old, new, columns)
+    before, after = _keyed(connection, old, key), _keyed(connection, new, key)
+    join = " AND ".join(f"o.{name(column)}::VARCHAR = n.{name(column)}::VARCHAR" for column in key)
+    differs = " OR ".join(_differs(column, is_same=shared[column]) for column in columns)
+    values = ", ".join([*(f"n.{name(column)}" for column in columns), *(_old(column, shared) for column in columns)])
+    query = (
+        f"SELECT n.__row, o.__row IS NULL, {values} FROM ({after}) n LEFT JOIN ({before}) o ON {join} "
+        f"WHERE o.__row IS NULL OR {differs} ORDER BY n.__row"
+    )
+    for rows in batches(connection, query, batch):
+        yield [_changed(row, columns) for row in rows]
+    removed = ", ".join(_old(column, shared) for column in columns)
+    query = f"SELECT o.__row, {removed} FROM ({before}) o ANTI JOIN ({after}) n ON {join} ORDER BY o.__row"
+    for rows in batches(connection, query, batch):
+        yield [RowChange("removed", row[0], dict(zip(columns, row[1:], strict=True)), None) for row in rows]
+
+
+def _changed(row: Sequence[Any], columns: Sequence[str]) -> RowChange:
+    width = len(columns)
+    after: Mapping[str, Any] = dict(zip(columns, row[2 : 2 + width], strict=True))
+    if row[1]:
+        return RowChange("added", row[0], None, after)
+    return RowChange("changed", row[0], dict(zip(columns, row[2 + width :], strict=True)), after)
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(name(column) for column in columns)
+
+
+def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str]) -> str:
+    """The rows with a whole key, the first of each."""
+    given = " AND ".join(f"{name(column)} IS NOT NULL" for column in key)
+    rows = f"SELECT * FROM {parquet(table)} WHERE {given}"
+    if is_unique(connection, table, key):
+        return rows
+    return f"{rows} QUALIFY row_number() OVER (PARTITION BY {_names(key)} ORDER BY __row) = 1"
+
+
+def _shared(connection: duckdb.DuckDBPyConnection, old: Path, new: Path, columns: Sequence[str]) -> dict[str, bool | None]:
+    """Whether each column has one type in both tables; None where the old one lacks it."""
+    types = []
+    for table in (old, new):
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {parquet(table)}").fetchall()
+        types.append({row[0]: row[1] for row in rows})
+    return {column: None if column not in types[0] else types[0][column] == types[1][column] for column in columns}
+
+
+def _differs(column: str, *, is_same: bool | None) -> str:
+    if is_same is None:
+        return f"n.{name(column)} IS NOT NULL"
+    cast = "" if is_same else "::VARCHAR"
+    return f"o.{name(column)}{cast} IS DISTINCT FROM n.{name(column)}{cast}"
+
+
+def _old(column: str, shared: Mapping[str, bool | None]) -> str:
+    return "NULL" if shared[column] is None else f"o.{name(column)}"

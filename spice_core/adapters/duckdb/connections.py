@@ -1,0 +1,63 @@
+"""DuckDB connections that reach the named files and nothing else."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from spice_core.errors import UnreadableFile
+
+_CONFIG = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+    "threads": "2",
+}
+
+
+@contextmanager
+def connect(*, memory: str, scratch: Path, paths: Collection[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lend a fresh in-memory engine that may read and write `paths` and spill to `scratch`.
+
+    Nothing that runs in it can reach another file, the network, an extension or its own settings.
+
+    Raises:
+        UnreadableFile: DuckDB could not work with a file's content.
+    """
+    connection = duckdb.connect(":memory:", config={**_CONFIG, "memory_limit": memory, "temp_directory": str(scratch)})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_paths = [{', '.join(literal(str(path)) for path in paths)}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException) as error:
+        raise UnreadableFile(f"The table cannot be read: {_first_line(error)}") from error
+    finally:
+        connection.close()
+
+
+def literal(text: str) -> str:
+    """Return `text` as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def name(text: str) -> str:
+    """Return `text` as a quoted SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def parquet(path: Path) -> str:
+    """Return the SQL that reads a Parquet file."""
+    return f"read_parquet({literal(str(path))})"
+
+
+def copy_to(query: str, into: Path) -> str:
+    """Return the SQL that writes `query` to a Parquet file, in the query's order."""
+    return f"COPY ({query}) TO {literal(str(into))} (FORMAT parquet, COMPRESSION snappy, USE_TMP_FILE false)"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

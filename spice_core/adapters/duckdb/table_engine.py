@@ -1,0 +1,80 @@
+"""The table engine in process: DuckDB over files, a fresh connection for every call."""
+# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from spice_core.adapters.duckdb import casts, comparisons, profiles, text_tables
+from spice_core.adapters.duckdb.connections import connect, name, parquet
+from spice_core.adapters.duckdb.values import batches
+from spice_core.errors import Closed
+from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable
+
+
+class DuckDBTableEngine(TableEngine):
+    """Every call has its own engine that reaches the call's files only; large work spills to `scratch`."""
+
+    def __init__(self, *, memory: str, scratch: Path) -> None:
+        """Bound each call to `memory` (`300MB`); `scratch` is made if it is not there."""
+        self._memory = memory
+        self._scratch = scratch
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._is_closed = False
+
+    def sniff(self, path: Path) -> Dialect:
+        self._check_open()
+        return text_tables.sniff(path)
+
+    def read_text_table(self, path: Path, dialect: Dialect, *, into: Path) -> TextTable:
+        self._check_open()
+        return text_tables.read_text_table(path, dialect, into=into, memory=self._memory, scratch=self._scratch)
+
+    def profile(self, table: Path, columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        with self._connect(table) as connection:
+            return profiles.profile(connection, table, columns)
+
+    def is_unique(self, table: Path, columns: Sequence[str]) -> bool:
+        with self._connect(table) as connection:
+            return comparisons.is_unique(connection, table, columns)
+
+    def cast(self, table: Path, types: Mapping[str, str], *, dialect_of: Mapping[str, Mapping[str, Any]], into: Path) -> int:
+        with self._connect(table, into) as connection:
+            return casts.cast(connection, table, types, dialect_of, into)
+
+    def rows(
+        self, table: Path, columns: Sequence[str], *, offset: int = 0, limit: int | None = None, batch: int = 1000
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        names = ", ".join(name(column) for column in columns)
+        page = f"WHERE __row > {int(offset)}" + ("" if limit is None else f" AND __row <= {int(offset) + int(limit)}")
+        with self._connect(table) as connection:
+            for rows in batches(connection, f"SELECT {names} FROM {parquet(table)} {page}", batch):
+                yield [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def changes(
+        self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
+    ) -> Iterator[Sequence[RowChange]]:
+        with self._connect(*filter(None, (old, new))) as connection:
+            yield from comparisons.changes(connection, (old, new), key, columns, batch)
+
+    def key_problems(self, table: Path, key: Sequence[str], *, limit: int = 200) -> tuple[int, int, Sequence[int]]:
+        with self._connect(table) as connection:
+            return comparisons.key_problems(connection, table, key, limit)
+
+    def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:
+        with self._connect(table, other) as connection:
+            return comparisons.overlap(connection, table, columns, other, other_columns)
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _connect(self, *paths: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        self._check_open()
+        return connect(memory=self._memory, scratch=self._scratch, paths=paths)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Closed("The table engine is closed.")

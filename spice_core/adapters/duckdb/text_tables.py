@@ -1,0 +1,338 @@
+"""Text tables: what they are written like, and their cells as Parquet."""
+# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
+
+import csv
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import chardet
+import clevercsv
+import duckdb
+
+from spice_core.adapters.duckdb.connections import connect, copy_to, literal
+from spice_core.domain.text_dialects import DELIMITERS, Layout, layouts, parse_with_lines, table_bounds, unique_names
+from spice_core.domain.text_encodings import decoded, marked_encoding, plausible_encodings, refuse_binary
+from spice_core.errors import UnreadableFile
+from spice_core.ports.table_engine import Dialect, RejectedRow, TextTable
+
+_CHUNK = 1 << 20
+_SAMPLE_CHARACTERS = 400_000
+_SAMPLE_LINES = 600
+_LONGEST_LINE = 2_000_000
+_MOST_COLUMNS = 1000
+_KEPT_REJECTS = 1000
+_MOST_OPEN_QUOTES = 20
+_SURE, _LIKELY = 0.35, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one pass over a UTF-8 file needs."""
+
+    source: Path
+    dialect: Dialect
+    columns: Sequence[str]
+    skip: int
+
+
+def sniff(path: Path) -> Dialect:
+    """Find encoding, delimiter, quote, preamble and header of a text table.
+
+    Raises:
+        UnreadableFile: it is empty, binary, or no table.
+    """
+    encoding = _encoding_of(path)
+    sample = _sample(path, encoding)
+    if not sample.strip():
+        raise UnreadableFile("The file is empty: upload a table with a header line and rows.")
+    layout = _layout(sample)
+    rows = parse_with_lines(sample, layout.delimiter, layout.quote)
+    filled = [(line, row) for line, row in rows if any(cell.strip() for cell in row)]
+    if not filled:
+        raise UnreadableFile("Line 1 cannot be read: a cell is too long, or a quote is not closed.", details={"line": 1})
+    start, header, columns = table_bounds([row for _, row in filled])
+    if columns > _MOST_COLUMNS:
+        raise UnreadableFile(f"The table has {columns} columns; at most {_MOST_COLUMNS} are read.")
+    return Dialect(
+        delimiter=layout.delimiter,
+        quote=layout.quote,
+        encoding=encoding,
+        header_row=None if header is None else filled[header][0],
+        skip_rows=filled[start][0],
+    )
+
+
+def read_text_table(path: Path, dialect: Dialect, *, into: Path, memory: str, scratch: Path) -> TextTable:
+    """Read the table as text into Parquet at `into`, a row number `__row` (from 1) first."""
+    columns, skip, first = _columns_of(path, dialect)
+    with _as_utf8(path, dialect.encoding, scratch) as source, _without_loose_quotes(source, dialect, first, scratch) as clean:
+        reading = _Reading(clean, dialect, columns, skip)
+        table, open_quotes = _read(reading, into, memory, scratch)
+        if open_quotes and len(columns) > 1:
+            table = _read_around(reading, into, memory, scratch)
+    return table
+
+
+def _read(reading: _Reading, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
+    """One pass; also the byte offsets of rows whose quote is not closed."""
+    with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
+        connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, * FROM {_read_csv(reading)}", into))
+        counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(str(into))})").fetchall()
+        count, rejects = _rejects(connection, reading.source)
+        rows = connection.execute(
+            "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
+        ).fetchall()
+    table = TextTable(into, tuple(reading.columns), int(counted[0][0]), count, rejects)
+    return table, [int(row[0]) - 1 for row in rows]  # DuckDB counts bytes from 1
+
+
+def _read_around(reading: _Reading, into: Path, memory: str, scratch: Path) -> TextTable:
+    """Read again without the lines that open a quote and never close it: each swallows the rows behind it.
+
+    In a copy such a line is overwritten by one word of its length, which is rejected like any line of too few columns.
+    """
+    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".csv") as copy:
+        with reading.source.open("rb") as source:
+            shutil.copyfileobj(source, copy)
+        copy.flush()
+        broken: dict[int, str] = {}
+        while True:
+            table, offsets = _read(replace(reading, source=Path(copy.name)), into, memory, scratch)
+            if not offsets or len(broken) >= _MOST_OPEN_QUOTES:
+                break
+            copy.seek(offsets[0])
+            line = copy.readline()
+            body = line.rstrip(b"\r\n")
+            copy.seek(offsets[0])
+            copy.write(b"x" * len(body))
+            copy.flush()
+            broken |= {
+                number: body[:300].decode(errors="replace") for number in _line_numbers(reading.source, offsets[:1]).values()
+            }
+    named = [
+        replace(reject, reason=_reason("UNQUOTED VALUE"), text=broken[reject.line]) if reject.line in broken else reject
+        for reject in table.rejects
+    ]
+    return replace(table, rejects=named)
+
+
+def _read_csv(reading: _Reading) -> str:
+    dialect = reading.dialect
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in reading.columns)
+    return (
+        f"read_csv({literal(str(reading.source))}, auto_detect=false, header=false, skip={reading.skip}, "
+        f"delim={literal(dialect.delimiter)}, quote={literal(dialect.quote)}, escape={literal(dialect.quote)}, "
+        f"columns={{{columns}}}, max_line_size={_LONGEST_LINE}, store_rejects=true, rejects_limit=0)"
+    )
+
+
+def _rejects(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[int, list[RejectedRow]]:
+    counted = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()
+    rows = connection.execute(
+        "SELECT min(byte_position), any_value(error_type)::VARCHAR, any_value(left(csv_line, 300)), min(line_byte_position) "
+        f"FROM reject_errors GROUP BY line ORDER BY line LIMIT {_KEPT_REJECTS}"
+    ).fetchall()
+    lines = _line_numbers(source, [int(row[3]) - 1 for row in rows])
+    found = [RejectedRow(lines[int(row[3]) - 1], _reason(row[1]), str(row[2]).rstrip("\r\n")) for row in rows]
+    return (int(counted[0][0])), found
+
+
+def _reason(error_type: str) -> str:
+    return {
+        "MISSING COLUMNS": "fewer columns than the table",
+        "TOO MANY COLUMNS": "more columns than the table",
+        "UNQUOTED VALUE": "a quote that is not closed",
+        "LINE SIZE OVER MAXIMUM": "a line that is too long",
+        "INVALID ENCODING": "bytes that are no text",
+    }.get(error_type, error_type.lower())
+
+
+def _line_numbers(path: Path, offsets: Sequence[int]) -> dict[int, int]:
+    """The line (from 1) that starts at each byte offset; one pass over the file."""
+    found: dict[int, int] = {}
+    line, position = 1, 0
+    with path.open("rb") as file:
+        for offset in sorted(set(offsets)):
+            while position < offset and (chunk := file.read(min(_CHUNK, offset - position))):
+                line += chunk.count(b"\n")
+                position += len(chunk)
+            found[offset] = line
+    return found
+
+
+def _columns_of(path: Path, dialect: Dialect) -> tuple[list[str], int, int]:
+    """The column names, and how many records, and how many lines, come before the data."""
+    sample = _sample(path, dialect.encoding)
+    rows = parse_with_lines(sample, dialect.delimiter, dialect.quote)
+    first = dialect.skip_rows if dialect.header_row is None else dialect.header_row + 1
+    body = [row for line, row in rows if line >= first and any(cell.strip() for cell in row)]
+    header = next((row for line, row in rows if line == dialect.header_row), [])
+    width = max(len(header), table_bounds(body)[2] if body else 0)
+    if header and body and width == len(header) + 1 and any(row[-1].strip() for row in body if len(row) == width):
+        width = len(header) if sum(len(row) == len(header) for row in body) > len(body) / 2 else width
+    if width > _MOST_COLUMNS:
+        raise UnreadableFile(f"The table has {width} columns; at most {_MOST_COLUMNS} are read.")
+    names, _ = unique_names([*header, *[""] * (width - len(header))])
+    skipped = sum(1 for line, _ in rows if line < first)
+    lines = rows[skipped][0] if skipped < len(rows) else sample.count("\n") + 1
+    return names, skipped, lines
+
+
+def _layout(sample: str) -> Layout:
+    found = _layout_of(sample)
+    if not found.quote and '"' not in sample:  # rows behind the sample may be quoted
+        return replace(found, quote='"')
+    return found
+
+
+def _layout_of(sample: str) -> Layout:
+    found = layouts(sample)
+    if not found:
+        return Layout(",", '"', 1, 0.0)
+    best = found[0]
+    if len(found) > 1 and found[1].delimiter != best.delimiter and found[1].score > best.score * 0.9:
+        second = _second_opinion(sample)
+        return next((layout for layout in found if layout.delimiter == second), best)
+    return best if best.score >= (_LIKELY if best.delimiter in ",;\t|" else _SURE) else Layout(",", '"', 1, 0.0)
+
+
+def _second_opinion(sample: str) -> str | None:
+    try:
+        dialect = clevercsv.Detector().detect(sample[:8000], delimiters=list(DELIMITERS))
+    except (clevercsv.Error, csv.Error):
+        return None
+    return dialect.delimiter if dialect else None
+
+
+def _encoding_of(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(_CHUNK)
+    refuse_binary(head)
+    marked = marked_encoding(head)
+    if marked is not None:
+        _decode_all(path, marked)
+        return marked
+    if b"\0" in head:
+        raise UnreadableFile("The file holds NUL bytes: it is binary, not a text table.")
+    suspicious = _lines_that_are_not_utf8(path)
+    if not suspicious:
+        return "utf-8"
+    guess = chardet.detect(suspicious)["encoding"]
+    for encoding in plausible_encodings(guess):
+        try:
+            _decode_all(path, encoding)
+        except UnreadableFile:
+            continue
+        return encoding
+    raise UnreadableFile("The text encoding is not known: save the file as UTF-8.")
+
+
+def _decode_all(path: Path, encoding: str) -> None:
+    for _ in decoded(_chunks(path), encoding):
+        pass
+
+
+def _lines_that_are_not_utf8(path: Path) -> bytes:
+    """Up to 64 KB of lines that hold bytes outside UTF-8; empty where the whole file is UTF-8."""
+    found: list[bytes] = []
+    size = 0
+    try:
+        _decode_all(path, "utf-8")
+    except UnreadableFile as error:
+        if "NUL" in error.message:
+            raise
+    else:
+        return b""
+    with path.open("rb") as file:
+        while size < 65_536 and (line := file.readline(_CHUNK)):
+            if not line.isascii():
+                found.append(line)
+                size += len(line)
+    return b"".join(found)
+
+
+def _sample(path: Path, encoding: str) -> str:
+    """Whole lines from the start of the file, line ends as `\\n`."""
+    text = ""
+    is_whole = True
+    for piece in decoded(_chunks(path, 1 << 18), encoding):
+        text += piece
+        if len(text) >= _SAMPLE_CHARACTERS:
+            is_whole = False
+            break
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not is_whole:
+        end = text.rfind("\n")
+        if end < 0:
+            raise UnreadableFile(f"Line 1 has over {_SAMPLE_CHARACTERS} characters: the file is no table.", details={"line": 1})
+        text = text[: end + 1]
+    return "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+
+
+@contextmanager
+def _as_utf8(path: Path, encoding: str, scratch: Path) -> Iterator[Path]:
+    """Lend the file as UTF-8 with `\\n` or `\\r\\n` line ends: itself, or a copy that is removed afterwards."""
+    if encoding == "utf-8" and not _has_lone_returns(path):
+        yield path
+        return
+    handle, copy = tempfile.mkstemp(dir=scratch, suffix=".csv")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            for text in decoded(_chunks(path), encoding):
+                file.write(text)
+        if _has_lone_returns(Path(copy)):
+            _replace_returns(Path(copy))
+        yield Path(copy)
+    finally:
+        Path(copy).unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_loose_quotes(path: Path, dialect: Dialect, first: int, scratch: Path) -> Iterator[Path]:
+    """Lend the file with the quotes of skipped lines blanked where they are loose: DuckDB would skip on to the next one.
+
+    The copy has the same lines and bytes in the same places.
+    """
+    quote = dialect.quote.encode()
+    with path.open("rb") as source:
+        head = b"".join(source.readline(_CHUNK) for _ in range(first))
+        if not quote or quote not in head or _is_well_quoted(head.decode(errors="replace"), dialect):
+            yield path
+            return
+        with tempfile.NamedTemporaryFile(dir=scratch, suffix=".csv") as copy:
+            copy.write(head.replace(quote, b"_" * len(quote)))
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            yield Path(copy.name)
+
+
+def _is_well_quoted(head: str, dialect: Dialect) -> bool:
+    """Whether quotes only enclose whole cells."""
+    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
+    cell = f"(?:{quote}(?:[^{quote}]|{quote}{quote})*{quote}|[^{quote}{delimiter}\n]*)"
+    return re.fullmatch(f"(?:{cell}(?:{delimiter}{cell})*\\r?\n)*", head) is not None
+
+
+def _has_lone_returns(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1 << 18)
+    return b"\r" in head and b"\n" not in head
+
+
+def _replace_returns(path: Path) -> None:
+    with path.open("rb") as old, tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
+        while chunk := old.read(_CHUNK):
+            new.write(chunk.replace(b"\r", b"\n"))
+    shutil.move(new.name, path)
+
+
+def _chunks(path: Path, size: int = _CHUNK) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(size):
+            yield chunk
