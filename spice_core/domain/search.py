@@ -36,7 +36,8 @@ class SearchDocument:
         key: `Class/id`.
         class_id: its class.
         data: the full JSON state; empty for a tombstone.
-        version: the sequence number: a write of a version not above the stored one is stale and changes nothing.
+        version: the log position of the command that made this state (`Node.position` of the same state): it grows with every
+            state of a key, on every branch. A write of a version not above the stored one is stale and changes nothing.
         position: the log position of the event it was made from.
         event_id: that event.
         updated_at: that event's time.

@@ -59,7 +59,7 @@ def _problem(node: Node | None, document: SearchDocument | None) -> str | None:
         return "missing"
     if node is None:
         return "surplus"
-    is_same = document.version == node.sequence_number and document.data == node.document
+    is_same = document.version == node.position and document.data == node.document
     return None if is_same else "different"
 
 

@@ -245,4 +245,4 @@ def _data_status(node: Node, document: SearchDocument | None, *, are_asked: bool
         return "PARTIAL"
     if document is None:
         return "MISSING"
-    return "FULL" if document.version >= node.sequence_number and not document.is_deleted else "PARTIAL"
+    return "FULL" if document.version >= node.position and not document.is_deleted else "PARTIAL"

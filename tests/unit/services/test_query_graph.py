@@ -204,9 +204,9 @@ def test_pages_follow_a_total_order_and_meet_every_node_once(world: World) -> No
 def test_data_status_full_partial_missing(world: World) -> None:
     for name in ("fresh", "stale", "unknown", "dead"):
         world.person(name)
-    world.index("Person/fresh", version=1)
-    world.index("Person/stale", version=0)
-    world.index("Person/dead", version=0, is_deleted=True)
+    world.index("Person/fresh"_000)
+    world.index("Person/stale", is_older=True)
+    world.index("Person/dead", is_deleted=True)
     answer = ask(world)
     assert {item.node.key: item.data_status for item in answer.nodes} == {
         "Person/fresh": "FULL",
