@@ -105,7 +105,8 @@ def _index_status(item: JoinedNode, now: datetime) -> IndexStatus:
     return IndexStatus(
         last_indexed_at=document.updated_at,
         index_age_seconds=max(0.0, (now - document.updated_at).total_seconds()),
-        event_sequence=document.version,
+        event_sequence=item.node.sequence_number if document.version == item.node.position else None,
+        position=document.version,
         tombstoned=document.is_deleted,
     )
 

@@ -102,7 +102,10 @@ class IndexStatus(BaseModel):
 
     last_indexed_at: datetime | None = None
     index_age_seconds: float | None = None
-    event_sequence: int | None = None
+    event_sequence: int | None = Field(
+        default=None, description="The node's sequence number, where the document is as new as it."
+    )
+    position: int | None = Field(default=None, description="The log position of the command that the document shows.")
     tombstoned: bool = False
 
 

@@ -49,7 +49,7 @@ def _hit(hit: SearchHit) -> HitBody:
         id=document.key,
         class_id=document.class_id,
         data=dict(document.data),
-        version=document.version,
+        position=document.version,
         updated_at=document.updated_at,
         highlights=dict(hit.highlights),
     )

@@ -35,7 +35,7 @@ class HitBody(BaseModel):
     id: str = Field(examples=["Product/prod_001"])
     class_id: str
     data: dict[str, Any]
-    version: int
+    position: int = Field(description="The log position of the command that made this state.")
     updated_at: datetime
     highlights: dict[str, str] = Field(description="Fragments by field, matches between `<em>` and `</em>`.")
 

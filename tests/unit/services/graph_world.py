@@ -98,10 +98,11 @@ class World:
         position = self._next()
         self._commit([Removal(key, 2, position, _provenance(position))], position)
 
-    def index(self, key: str, *, version: int = 1, is_deleted: bool = False) -> None:
-        """Put the node's document into the search index at `version`."""
+    def index(self, key: str, *, is_older: bool = False, is_deleted: bool = False) -> None:
+        """Put the node's document into the search index, as new as the node or older."""
         node = self.graph.view(DATABASE).get([key])[key]
-        document = SearchDocument(key, node.class_id, node.document, version, 1, "e1", START, START, is_deleted)
+        version = node.position - is_older
+        document = SearchDocument(key, node.class_id, node.document, version, version, "e1", START, START, is_deleted)
         self.search.write(DATABASE, "main", [document])
         self.search.refresh(DATABASE)
 
