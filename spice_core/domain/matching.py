@@ -1,6 +1,7 @@
 """How JSON values compare under filters and sorts: the one reading that every store follows.
 
-A value that does not have the form of the asked kind counts as null. Text is a JSON string only. An empty array is null.
+A value that does not have the form of the asked kind counts as null. Text is a JSON string only; integer and number read
+numbers and strings that are one. An empty array is null.
 """
 
 import re
@@ -14,12 +15,10 @@ from spice_core.errors import InvalidQuery
 
 NUMBER_PATTERN = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,3})?"
 LONGEST_NUMBER = 100
-INTEGER_PATTERN = r"[+-]?[0-9]{1,19}"
 DATE_PATTERN = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 TIMESTAMP_PATTERN = DATE_PATTERN + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z"
 
 _NUMBER = re.compile(NUMBER_PATTERN)
-_INTEGER = re.compile(INTEGER_PATTERN)
 _DATE = re.compile(DATE_PATTERN)
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 
@@ -181,13 +180,6 @@ def _number(value: Any) -> Decimal | None:
     return found if found.is_finite() else None
 
 
-def _integer(value: Any) -> Decimal | None:
-    if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        return None
-    found = _number(value)
-    return found if found is not None and found == found.to_integral_value() and -(2**63) <= found < 2**63 else None
-
-
 def _boolean(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
@@ -205,7 +197,7 @@ def _timestamp(value: Any) -> str | None:
 
 _READERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.TEXT: _text,
-    Kind.INTEGER: _integer,
+    Kind.INTEGER: _number,
     Kind.NUMBER: _number,
     Kind.BOOLEAN: _boolean,
     Kind.DATE: _date,

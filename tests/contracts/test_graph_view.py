@@ -183,7 +183,7 @@ SORTED = {
 }
 ORDERS = {
     Kind.TEXT: ["", "10", "9", "B", "a", "b", "\u00e9"],
-    Kind.INTEGER: [-1, 0, 3.0, "7", 9, 10, 2**62],
+    Kind.INTEGER: [-1, 0, 1.5, 3.0, "7", 9, 10, 2**62],
     Kind.NUMBER: [-0.25, 1e-7, 1.5, "2.5", 9, 10, 1e20],
     Kind.BOOLEAN: [False, True, True],
     Kind.DATE: ["2023-12-31", "2024-01-31", "2024-02-01"],

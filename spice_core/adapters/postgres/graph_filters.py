@@ -1,20 +1,17 @@
-"""Conditions and orders over documents as SQL: the readings of `domain.matching`, made by the functions of the schema."""
+"""Conditions and orders over documents as SQL: the readings of `domain.matching`, made by the functions of the schema.
+
+Texts are put together from fixed parts only; every value becomes a parameter, so that one shape of a question is one
+statement to the server.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import sql
-from psycopg.abc import AdaptContext
-
 from spice_core.domain.matching import Condition, condition, marked_value
 from spice_core.domain.paging import PageMark
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 
-TRUE = sql.SQL("true")
-
-_C = sql.SQL(' COLLATE "C"')
-_COLLATED = frozenset({Kind.TEXT, Kind.DATE, Kind.TIMESTAMP})
 _TYPES: Mapping[Kind, str] = {
     Kind.TEXT: "text",
     Kind.INTEGER: "numeric",
@@ -23,6 +20,15 @@ _TYPES: Mapping[Kind, str] = {
     Kind.DATE: "text",
     Kind.TIMESTAMP: "text",
     Kind.JSON: "jsonb",
+}
+_READINGS: Mapping[Kind, str] = {
+    Kind.TEXT: 'spice_graph.as_text({}) COLLATE "C"',
+    Kind.INTEGER: "spice_graph.as_number({})",
+    Kind.NUMBER: "spice_graph.as_number({})",
+    Kind.BOOLEAN: "spice_graph.as_boolean({})",
+    Kind.DATE: 'spice_graph.as_date({}) COLLATE "C"',
+    Kind.TIMESTAMP: 'spice_graph.as_timestamp({}) COLLATE "C"',
+    Kind.JSON: "spice_graph.as_json({})",
 }
 _TEMPLATES: Mapping[Operator, str] = {
     Operator.EQ: "({value} = {operand}) IS TRUE",
@@ -38,80 +44,84 @@ _TEMPLATES: Mapping[Operator, str] = {
     Operator.IS_NULL: "{value} IS NULL",
     Operator.NOT_NULL: "{value} IS NOT NULL",
 }
+_LISTS = frozenset({Operator.IN, Operator.NOT_IN})
+_NULLS = frozenset({Operator.IS_NULL, Operator.NOT_NULL})
 
 
-class Literal(sql.Literal):
-    """A value within a statement that also has parameters: its percent signs are none."""
+class Parameters:
+    """Values of one statement, each under a name of its own."""
 
-    def as_bytes(self, context: AdaptContext | None = None) -> bytes:
-        return super().as_bytes(context).replace(b"%", b"%%")
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
 
-
-def conditions(filters: Sequence[Filter], document: sql.Composable) -> sql.Composable:
-    """Return the SQL that holds where `document` (a jsonb expression) meets all `filters`.
-
-    Raises:
-        InvalidQuery: a filter cannot be asked (see `domain.matching.condition`).
-    """
-    parts = [_condition(asked, condition(asked), document) for asked in filters]
-    return sql.SQL(" AND ").join(parts) if parts else TRUE
+    def add(self, value: Any, cast: str) -> str:
+        """Keep `value` and return how the statement says it."""
+        name = f"p{len(self.values)}"
+        self.values[name] = value
+        return f"%({name})s::{cast}"
 
 
-def sort_expression(sort: Sort, document: sql.Composable) -> sql.Composable:
-    """Return the SQL of what is ordered by."""
-    return _reading(sort.kind, sql.SQL("({} -> {})").format(document, Literal(sort.field)))
-
-
-def behind_value(mark: PageMark, sort: Sort, value: sql.Composable) -> sql.Composable:
-    """Return the SQL that holds for what comes after `mark`; nulls come last both ways.
+class Fields:
+    """The properties that a question reads, each taken out of the document once per row.
 
     Raises:
-        InvalidQuery: the mark holds no value of this kind.
+        InvalidQuery: a filter cannot be asked (see `domain.matching.condition`), on construction.
     """
-    further = sql.SQL("<" if sort.descending else ">")
-    beyond_key = sql.SQL("key.key {} {}").format(further, Literal(mark.key))
-    if mark.value is None:
-        return sql.SQL("({} IS NULL AND {})").format(value, beyond_key)
-    marked = _typed(marked_value(mark.value, sort.kind), sort.kind)
-    template = "({value} {further} {marked} OR ({value} = {marked} AND {beyond_key}) OR {value} IS NULL)"
-    return sql.SQL(template).format(value=value, further=further, marked=marked, beyond_key=beyond_key)
+
+    def __init__(self, parameters: Parameters, filters: Sequence[Filter], sort: Sort | None = None) -> None:
+        self._parameters = parameters
+        checked = [(asked, condition(asked)) for asked in filters]
+        names = dict.fromkeys([asked.field for asked in filters] + ([sort.field] if sort else []))
+        self._columns = {name: f"field.f{number}" for number, name in enumerate(names)}
+        self.conditions = " AND ".join(self._condition(*pair) for pair in checked) or "true"
+        self.sort = _READINGS[sort.kind].format(self._columns[sort.field]) if sort else "NULL"
+
+    def join(self, value: str) -> str:
+        """Return the join that makes the columns out of `value`, a stored value; OFFSET keeps them from being made again."""
+        if not self._columns:
+            return ""
+        paths = [(self._parameters.add(["d", name], "text[]"), column) for name, column in self._columns.items()]
+        columns = ", ".join(f"{value} #> {path} AS {column.removeprefix('field.')}" for path, column in paths)
+        return f"CROSS JOIN LATERAL (SELECT {columns} OFFSET 0) AS field"
+
+    def behind(self, mark: PageMark | None, sort: Sort) -> str:
+        """Return what holds for the nodes after `mark`; nulls come last both ways.
+
+        Raises:
+            InvalidQuery: the mark holds no value of this kind.
+        """
+        if mark is None:
+            return "true"
+        further = "<" if sort.descending else ">"
+        beyond_key = f"key.key {further} {self._parameters.add(mark.key, 'text')}"
+        if mark.value is None:
+            return f"({self.sort} IS NULL AND {beyond_key})"
+        marked = self._parameters.add(marked_value(mark.value, sort.kind), _TYPES[sort.kind])
+        return f"({self.sort} {further} {marked} OR ({self.sort} = {marked} AND {beyond_key}) OR {self.sort} IS NULL)"
+
+    def _condition(self, asked: Filter, checked: Condition) -> str:
+        """An array holds if an element holds; an empty one is null."""
+        held = self._columns[asked.field]
+        operand = self._operand(asked, checked)
+
+        def holds(value: str) -> str:
+            return _TEMPLATES[checked.operator].format(value=_READINGS[checked.kind].format(value), operand=operand)
+
+        return (
+            f"CASE WHEN jsonb_typeof({held}) = 'array' AND {held} <> '[]'::jsonb"
+            f" THEN EXISTS (SELECT FROM jsonb_array_elements({held}) AS item (value) WHERE {holds('item.value')})"
+            f" ELSE {holds(f'nullif({held}, {_EMPTY})' if checked.kind is Kind.JSON else held)} END"
+        )
+
+    def _operand(self, asked: Filter, checked: Condition) -> str:
+        if checked.operator in _NULLS:
+            return ""
+        # Equal JSON values are compared by the server, which knows that 1 is 1.0.
+        value = asked.value if checked.kind is Kind.JSON else checked.operand
+        if checked.operator not in _LISTS:
+            return self._parameters.add(json.dumps(value) if checked.kind is Kind.JSON else value, _TYPES[checked.kind])
+        items = [json.dumps(item) for item in value] if checked.kind is Kind.JSON else list(value)
+        return self._parameters.add(items, f"{_TYPES[checked.kind]}[]")
 
 
-def _condition(asked: Filter, checked: Condition, document: sql.Composable) -> sql.Composable:
-    """An array holds if an element holds; an empty one is null. The outer CASE keeps the scalar case cheap."""
-    held = sql.SQL("({} -> {})").format(document, Literal(checked.field))
-    template = (
-        "CASE WHEN jsonb_typeof({held}) = 'array' AND {held} <> '[]'::jsonb"
-        " THEN EXISTS (SELECT FROM jsonb_array_elements({held}) AS item (value) WHERE {of_item}) ELSE {of_value} END"
-    )
-    empty_is_null = sql.SQL("nullif({}, '[]'::jsonb)").format(held)
-    return sql.SQL(template).format(
-        held=held,
-        of_item=_holds(asked, checked, sql.SQL("item.value")),
-        of_value=_holds(asked, checked, empty_is_null if checked.kind is Kind.JSON else held),
-    )
-
-
-def _holds(asked: Filter, checked: Condition, held: sql.Composable) -> sql.Composable:
-    value = _reading(checked.kind, held)
-    return sql.SQL(_TEMPLATES[checked.operator]).format(value=value, operand=_operand(asked, checked))
-
-
-def _operand(asked: Filter, checked: Condition) -> sql.Composable:
-    if checked.operator in {Operator.IS_NULL, Operator.NOT_NULL}:
-        return sql.SQL("")
-    if checked.operator not in {Operator.IN, Operator.NOT_IN}:
-        return _typed(asked.value if checked.kind is Kind.JSON else checked.operand, checked.kind)
-    values = list(asked.value) if checked.kind is Kind.JSON else list(checked.operand)
-    items = sql.SQL(", ").join(_typed(value, checked.kind) for value in values)
-    return sql.SQL("ARRAY[{}]::{}[]").format(items, sql.SQL(_TYPES[checked.kind]))
-
-
-def _typed(value: Any, kind: Kind) -> sql.Composable:
-    literal = json.dumps(value) if kind is Kind.JSON else value
-    return sql.SQL("{}::{}").format(Literal(literal), sql.SQL(_TYPES[kind]))
-
-
-def _reading(kind: Kind, held: sql.Composable) -> sql.Composable:
-    call = sql.SQL("spice_graph.{}({})").format(sql.Identifier(f"as_{kind}"), held)
-    return call + _C if kind in _COLLATED else call
+_EMPTY = "'[]'::jsonb"

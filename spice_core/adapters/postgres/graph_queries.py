@@ -1,11 +1,10 @@
 """Puts the read statements of the graph together: which versions a pin sees, of which classes, under which conditions."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
-
-from spice_core.adapters.postgres.graph_filters import TRUE, Literal, behind_value, conditions, sort_expression
+from spice_core.adapters.postgres.graph_filters import Fields, Parameters
 from spice_core.adapters.postgres.graph_writer import PREFIX_SHIFT
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.versioned_map import Pin
@@ -13,8 +12,13 @@ from spice_core.domain.graph import Direction
 from spice_core.domain.paging import PageMark
 from spice_core.domain.queries import Filter, Sort
 
-_DOCUMENT = sql.SQL("(seen.value -> 'd')")
-_FAR_DOCUMENT = sql.SQL("(other.value -> 'd')")
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement and the values of its parameters."""
+
+    text: bytes
+    values: dict[str, Any]
 
 
 class PinnedQueries:
@@ -23,99 +27,149 @@ class PinnedQueries:
     def __init__(self, pin: Pin) -> None:
         self._pin = pin
         self._sql = load_queries("graph_reads")
+        self._shape = "layer" if len(pin.layers) == 1 else "chain"
+        self._pinned = {
+            "repo": pin.repo,
+            "layer": pin.layers[-1],
+            "number": pin.numbers[-1],
+            "layers": list(pin.layers),
+            "numbers": list(pin.numbers),
+        }
 
-    def get(self) -> sql.Composed:
-        """Key and value of the nodes of %(keys)s."""
-        return self._fill("get", visible=self.visible("key.id"))
+    def get(self, keys: Collection[str]) -> Statement:
+        """Key and value of the nodes of `keys`."""
+        return self._statement("get", Parameters(), {"keys": list(keys)}, visible=self.visible("key.id"))
 
-    def page_by_key(self, class_ids: Collection[str], filters: Sequence[Filter], after: str) -> sql.Composed:
-        """Key and value in key order, behind `after`, %(offset)s, %(limit)s."""
-        ranges = [self._fill("key_range", after=after, first=f"{name}/", last=f"{name}0") for name in sorted(set(class_ids))]
-        visible = self.visible("candidate.id")
-        joined = sql.SQL(" UNION ALL ").join(ranges)
-        return self._fill("page_by_key", ranges=joined, visible=visible, conditions=conditions(filters, _DOCUMENT))
-
-    def page_by_value(
-        self, prefixes: Collection[int], filters: Sequence[Filter], sort: Sort, mark: PageMark | None
-    ) -> sql.Composed:
-        """Key, value and the text of the sort value in the order of `sort`, behind `mark`, %(offset)s, %(limit)s."""
-        value = sort_expression(sort, _DOCUMENT)
-        return self._scan(
-            "page_by_value",
-            prefixes,
-            conditions=conditions(filters, _DOCUMENT),
-            sort=value,
-            behind=TRUE if mark is None else behind_value(mark, sort, value),
-            direction=sql.SQL("DESC" if sort.descending else "ASC"),
+    def page_by_key(
+        self, class_ids: Collection[str], filters: Sequence[Filter], after: str, *, offset: int, limit: int
+    ) -> Statement:
+        """Key and value in key order, behind `after`."""
+        parameters = Parameters()
+        bounds = [(max(after, f"{name}/"), f"{name}0") for name in sorted(set(class_ids))]
+        ranges = [
+            self._sql["key_range"].format(after=parameters.add(low, "text"), last=parameters.add(high, "text"))
+            for low, high in bounds
+            if low < high
+        ] or [self._sql["no_keys"]]
+        fields = Fields(parameters, filters)
+        return self._statement(
+            "page_by_key",
+            parameters,
+            {"offset": offset, "limit": limit},
+            ranges=" UNION ALL ".join(ranges),
+            visible=self.visible("candidate.id"),
+            fields=fields.join("seen.value"),
+            conditions=fields.conditions,
         )
 
-    def count(self, prefixes: Collection[int], filters: Sequence[Filter]) -> sql.Composed:
+    def page_by_value(
+        self,
+        prefixes: Collection[int],
+        filters: Sequence[Filter],
+        sort: Sort,
+        mark: PageMark | None,
+        *,
+        offset: int,
+        limit: int,
+    ) -> Statement:
+        """Key, value and the text of the sort value in the order of `sort`, behind `mark`."""
+        parameters = Parameters()
+        fields = Fields(parameters, filters, sort)
+        return self._statement(
+            "page_by_value",
+            parameters,
+            {"offset": offset, "limit": limit},
+            overlay=self._overlay(),
+            entries=self._entries(parameters, prefixes),
+            fields=fields.join("seen.value"),
+            conditions=fields.conditions,
+            sort=fields.sort,
+            behind=fields.behind(mark, sort),
+            direction="DESC" if sort.descending else "ASC",
+        )
+
+    def count(self, prefixes: Collection[int], filters: Sequence[Filter]) -> Statement:
         """The number of nodes."""
-        return self._scan("count", prefixes, conditions=conditions(filters, _DOCUMENT))
+        parameters = Parameters()
+        fields = Fields(parameters, filters)
+        return self._statement(
+            "count",
+            parameters,
+            {},
+            overlay=self._overlay(),
+            entries=self._entries(parameters, prefixes),
+            fields=fields.join("seen.value"),
+            conditions=fields.conditions,
+        )
 
     def expand(
-        self, predicate: str | None, direction: Direction, classes: Collection[str], filters: Sequence[Filter]
-    ) -> sql.Composed:
-        """Near key, predicate and far key of the links of %(keys)s; %(predicate)s and %(classes)s where asked, %(limit)s."""
+        self,
+        keys: Collection[str],
+        *,
+        predicate: str | None,
+        direction: Direction,
+        classes: Collection[str],
+        filters: Sequence[Filter],
+        limit: int | None,
+    ) -> Statement:
+        """Near key, predicate and far key of the links of `keys`."""
+        parameters = Parameters()
+        fields = Fields(parameters, filters)
         is_out = direction is Direction.OUT
-        wanted = self._wanted(predicate, classes, sql.SQL("link.target" if is_out else "link.source"))
-        if is_out:
-            hops = self._fill("hops_out", visible=self.visible("near.id"), wanted=wanted)
-        elif len(self._pin.layers) == 1:
-            hops = self._fill("hops_in_layer", layer=self._pin.layers[0], number=self._pin.numbers[0], wanted=wanted)
-        else:
-            hops = self._fill("hops_in_chain", layers=list(self._pin.layers), numbers=list(self._pin.numbers), wanted=wanted)
-        # A link seen from its target is one of a version that is seen: its source needs no proof.
-        exists: sql.Composable = TRUE
-        if is_out or filters:
-            template = "EXISTS (SELECT FROM {} AS other WHERE other.value IS NOT NULL AND {})"
-            exists = sql.SQL(template).format(self.visible("hop.far"), conditions(filters, _FAR_DOCUMENT))
-        return self._fill("expand", hops=hops, exists=exists)
+        # A link seen from its target belongs to a version that is seen: its source needs no proof.
+        proof = self._sql["far_exists"].format(
+            visible=self.visible("hop.far"), fields=fields.join("other.value"), conditions=fields.conditions
+        )
+        return self._statement(
+            "expand",
+            parameters,
+            {"keys": list(keys), "predicate": predicate, "classes": list(classes), "limit": limit},
+            hops=self._hops(direction, predicate, classes),
+            exists=proof if is_out or filters else "true",
+        )
 
-    def diff(self, other: Pin) -> sql.Composed:
+    def diff(self, other: Pin, values: dict[str, Any]) -> Statement:
         """Key and both values of the changed keys that differ between this pin and `other`."""
-        after = PinnedQueries(other).visible("changed.key")
-        return self._fill("diff", before=self.visible("changed.key"), after=after)
+        after = {"layers": "to_layers", "numbers": "to_numbers"}
+        visible = self._sql["visible_in_chain"]
+        more = {"to_layers": list(other.layers), "to_numbers": list(other.numbers), **values}
+        return self._statement(
+            "diff",
+            Parameters(),
+            more,
+            before=visible.format(key="changed.key", layers="layers", numbers="numbers"),
+            after=visible.format(key="changed.key", **after),
+        )
 
-    def visible(self, key: str) -> sql.Composable:
+    def visible(self, key: str) -> str:
         """The version of `key` (an SQL expression) that the pin sees, as a lateral subquery of no or one row."""
-        if len(self._pin.layers) == 1:
-            layer, number = self._pin.layers[0], self._pin.numbers[0]
-            return self._fill("visible_in_layer", key=sql.SQL(key), layer=layer, number=number)
-        layers, numbers = list(self._pin.layers), list(self._pin.numbers)
-        return self._fill("visible_in_chain", key=sql.SQL(key), layers=layers, numbers=numbers)
+        return self._sql[f"visible_in_{self._shape}"].format(key=key, layers="layers", numbers="numbers")
 
-    def _scan(self, name: str, prefixes: Collection[int], **parts: sql.Composable) -> sql.Composed:
+    def _hops(self, direction: Direction, predicate: str | None, classes: Collection[str]) -> str:
+        far = "link.target" if direction is Direction.OUT else "link.source"
+        parts = []
+        if predicate is not None:
+            parts.append(self._sql["wanted_predicate"])
+        if classes:
+            parts.append(self._sql["wanted_classes"].format(far=far, shift=PREFIX_SHIFT))
+        wanted = " AND ".join(parts) or "true"
+        if direction is Direction.OUT:
+            return self._sql["hops_out"].format(visible=self.visible("near.id"), wanted=wanted)
+        return self._sql[f"hops_in_{self._shape}"].format(wanted=wanted)
+
+    def _entries(self, parameters: Parameters, prefixes: Collection[int]) -> str:
         """All entries of some classes: for a branch, its few changes first, then what they leave of the deepest layer."""
-        layers, numbers = list(self._pin.layers), list(self._pin.numbers)
-        is_chain = len(layers) > 1
-        entries = [
-            self._fill(
-                "entries_in_chain" if is_chain else "entries_in_layer",
-                layer=layers[-1],
-                number=numbers[-1],
-                first=prefix << PREFIX_SHIFT,
-                last=(prefix + 1) << PREFIX_SHIFT,
-            )
+        template = self._sql[f"entries_in_{self._shape}"]
+        ranges = [
+            (parameters.add(prefix << PREFIX_SHIFT, "bigint"), parameters.add((prefix + 1) << PREFIX_SHIFT, "bigint"))
             for prefix in sorted(set(prefixes))
         ]
-        joined = sql.SQL(" UNION ALL ").join(sql.SQL("({})").format(part) for part in entries)
-        statement = self._fill(name, entries=joined, **parts)
-        if not is_chain:
-            return statement
-        overlay = self._fill("overlay", layers=layers[:-1], numbers=numbers[:-1])
-        return sql.Composed([overlay, sql.SQL(" "), statement])
+        return " UNION ALL ".join(f"({template.format(first=first, last=last)})" for first, last in ranges)
 
-    def _wanted(self, predicate: str | None, classes: Collection[str], far: sql.Composable) -> sql.Composable:
-        parts = [TRUE]
-        if predicate is not None:
-            found = "(SELECT id FROM spice_graph.predicate WHERE repo = %(repo)s AND name = %(predicate)s)"
-            parts.append(sql.SQL("link.predicate = " + found))
-        if classes:
-            found = "(SELECT id FROM spice_graph.prefix WHERE repo = %(repo)s AND name = ANY(%(classes)s::text[]))"
-            parts.append(sql.SQL("({} >> {}) = ANY (ARRAY" + found + ")").format(far, PREFIX_SHIFT))
-        return sql.SQL(" AND ").join(parts)
+    def _overlay(self) -> str:
+        return self._sql["overlay"] if self._shape == "chain" else ""
 
-    def _fill(self, name: str, **parts: Any) -> sql.Composed:
-        values = {part: value if isinstance(value, sql.Composable) else Literal(value) for part, value in parts.items()}
-        return sql.SQL(self._sql[name]).format(**values)
+    def _statement(self, name: str, parameters: Parameters, values: dict[str, Any], **parts: str) -> Statement:
+        text = self._sql[name].format(**parts)
+        upper = {"upper_layers": self._pinned["layers"][:-1], "upper_numbers": self._pinned["numbers"][:-1]}
+        return Statement(text.encode(), {**self._pinned, **upper, **parameters.values, **values})

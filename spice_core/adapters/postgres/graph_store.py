@@ -131,13 +131,14 @@ class PostgresGraphStore(GraphStore):
             ranges = {(layer, number): 0 for pin in (before, now) for layer, number in _since(pin, base)}
             since = {base.layers[0]: base.numbers[0]} if base else {}
             asked = {
-                "layers": [layer for layer, _ in ranges],
+                "range_layers": [layer for layer, _ in ranges],
                 "above": [since.get(layer, 0) for layer, _ in ranges],
                 "upto": [number for _, number in ranges],
                 "after_key": after,
                 "limit": limit,
             }
-            rows = connection.execute(PinnedQueries(before).diff(now), asked, prepare=False).fetchall()
+            statement = PinnedQueries(before).diff(now, asked)
+            rows = connection.execute(statement.text, statement.values, prepare=False).fetchall()
         return [Difference(key, _node(key, old), _node(key, new)) for key, old, new in rows]
 
     def common_ancestor(self, database: str, left: str, right: str) -> Commit | None:

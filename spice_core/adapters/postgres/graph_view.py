@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from spice_core.adapters.postgres.connection import Connection
-from spice_core.adapters.postgres.graph_queries import PinnedQueries
+from spice_core.adapters.postgres.graph_queries import PinnedQueries, Statement
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.versioned_map import Pin
 from spice_core.domain.graph import Commit, Direction, Link, Node, NodePage
@@ -36,11 +36,8 @@ class PostgresGraphView(GraphView):
         return self._pin.commit
 
     def get(self, keys: Collection[str]) -> Mapping[str, Node]:
-        asked = {"repo": self._pin.repo, "keys": _storable(keys)}
-        if not asked["keys"]:
-            return {}
-        with self._connect() as connection:
-            rows = connection.execute(self._queries.get(), asked, prepare=False).fetchall()
+        wanted = _storable(keys)
+        rows = self._execute(self._queries.get(wanted), is_prepared=True) if wanted else []
         return {key: _node(key, value) for key, value in rows}
 
     def page(
@@ -68,12 +65,8 @@ class PostgresGraphView(GraphView):
     def count(self, class_ids: Collection[str], *, filters: Sequence[Filter] = ()) -> int:
         for asked in filters:
             condition(asked)
-        with self._connect() as connection:
-            prefixes = self._prefixes(connection, _storable(class_ids))
-            if not prefixes:
-                return 0
-            row = connection.execute(self._queries.count(prefixes, filters), {}, prepare=False).fetchone()
-        return int(row[0]) if row else 0
+        prefixes = self._prefixes(_storable(class_ids))
+        return int(self._execute(self._queries.count(prefixes, filters))[0][0]) if prefixes else 0
 
     def expand(
         self,
@@ -85,13 +78,17 @@ class PostgresGraphView(GraphView):
         filters: Sequence[Filter] = (),
         limit: int | None = None,
     ) -> Sequence[Link]:
-        statement = self._queries.expand(predicate, direction, target_classes, filters)
-        asked: dict[str, Any] = {"repo": self._pin.repo, "keys": _storable(keys), "limit": limit}
-        asked |= {"predicate": predicate, "classes": _storable(target_classes)}
-        if not asked["keys"] or not _storable([predicate or ""]):
+        statement = self._queries.expand(
+            _storable(keys),
+            predicate=predicate,
+            direction=direction,
+            classes=_storable(target_classes),
+            filters=filters,
+            limit=limit,
+        )
+        if not keys or not _storable([predicate or ""]):
             return []
-        with self._connect() as connection:
-            rows = connection.execute(statement, asked, prepare=False).fetchall()
+        rows = self._execute(statement, is_prepared=True)
         if direction is Direction.OUT:
             return [Link(near, name, far) for near, name, far in rows]
         return [Link(far, name, near) for near, name, far in rows]
@@ -107,20 +104,21 @@ class PostgresGraphView(GraphView):
         """Return key, value and the text of the sort value."""
         for asked in filters:
             condition(asked)
-        with self._connect() as connection:
-            if sort is None:
-                after = "" if mark is None else mark.key
-                statement = self._queries.page_by_key(class_ids, filters, after) if class_ids else None
-            else:
-                prefixes = self._prefixes(connection, class_ids)
-                statement = self._queries.page_by_value(prefixes, filters, sort, mark) if prefixes else None
-            if statement is None:
-                return []
-            return connection.execute(statement, {"repo": self._pin.repo, **cut}, prepare=False).fetchall()
+        if sort is None:
+            after = "" if mark is None else mark.key
+            return self._execute(self._queries.page_by_key(class_ids, filters, after, **cut))
+        prefixes = self._prefixes(class_ids)
+        return self._execute(self._queries.page_by_value(prefixes, filters, sort, mark, **cut)) if prefixes else []
 
-    def _prefixes(self, connection: Connection, class_ids: Collection[str]) -> list[int]:
+    def _prefixes(self, class_ids: Collection[str]) -> list[int]:
         asked = {"repo": self._pin.repo, "names": list(class_ids)}
-        return [found for (found,) in connection.execute(self._sql["prefix_ids"], asked)]
+        with self._connect() as connection:
+            return [found for (found,) in connection.execute(self._sql["prefix_ids"], asked)]
+
+    def _execute(self, statement: Statement, *, is_prepared: bool = False) -> list[tuple[Any, ...]]:
+        """Prepared statements save the planning of small questions; scans are planned for the values they are asked with."""
+        with self._connect() as connection:
+            return connection.execute(statement.text, statement.values, prepare=is_prepared).fetchall()
 
 
 def _storable(texts: Collection[str]) -> list[str]:

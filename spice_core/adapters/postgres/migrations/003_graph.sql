@@ -116,12 +116,6 @@ RETURN CASE jsonb_typeof(value)
                             THEN (value #>> '{}')::numeric END
 END;
 
-CREATE FUNCTION spice_graph.as_integer(value jsonb) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN (jsonb_typeof(value) = 'number' OR value #>> '{}' ~ '^[+-]?[0-9]{1,19}$')
-             AND spice_graph.as_number(value) = trunc(spice_graph.as_number(value))
-             AND spice_graph.as_number(value) BETWEEN -9223372036854775808 AND 9223372036854775807
-            THEN spice_graph.as_number(value) END;
-
 CREATE FUNCTION spice_graph.as_boolean(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE jsonb_typeof(value) WHEN 'boolean' THEN value::boolean END;
 

@@ -2,12 +2,12 @@
 -- name: visible_in_layer
 (SELECT entry.value, entry.predicates, entry.targets
    FROM spice_graph.entry
-  WHERE entry.layer = {layer} AND entry.key = {key} AND entry.number <= {number}
+  WHERE entry.layer = %(layer)s AND entry.key = {key} AND entry.number <= %(number)s
   ORDER BY entry.number DESC LIMIT 1);
 
 -- name: visible_in_chain
 (SELECT entry.value, entry.predicates, entry.targets
-   FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+   FROM unnest(%({layers})s::int[], %({numbers})s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
   CROSS JOIN LATERAL (SELECT * FROM spice_graph.entry
                        WHERE entry.layer = chain.layer AND entry.key = {key} AND entry.number <= chain.number
                        ORDER BY entry.number DESC LIMIT 1) AS entry
@@ -16,7 +16,7 @@
 -- name: entries_in_layer
 SELECT DISTINCT ON (entry.key) entry.key, entry.value
   FROM spice_graph.entry
- WHERE entry.layer = {layer} AND entry.number <= {number} AND entry.key >= {first} AND entry.key < {last}
+ WHERE entry.layer = %(layer)s AND entry.number <= %(number)s AND entry.key >= {first} AND entry.key < {last}
  ORDER BY entry.key, entry.number DESC;
 
 -- name: entries_in_chain
@@ -25,14 +25,14 @@ UNION ALL
 SELECT root.key, root.value
   FROM (SELECT DISTINCT ON (entry.key) entry.key, entry.value
           FROM spice_graph.entry
-         WHERE entry.layer = {layer} AND entry.number <= {number} AND entry.key >= {first} AND entry.key < {last}
+         WHERE entry.layer = %(layer)s AND entry.number <= %(number)s AND entry.key >= {first} AND entry.key < {last}
          ORDER BY entry.key, entry.number DESC) AS root
  WHERE NOT EXISTS (SELECT FROM overlay WHERE overlay.key = root.key);
 
 -- name: overlay
 WITH overlay AS MATERIALIZED (
     SELECT DISTINCT ON (entry.key) entry.key, entry.value
-      FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+      FROM unnest(%(upper_layers)s::int[], %(upper_numbers)s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
       JOIN spice_graph.entry ON entry.layer = chain.layer AND entry.number <= chain.number
      ORDER BY entry.key, chain.depth, entry.number DESC);
 
@@ -43,22 +43,34 @@ SELECT key.key, seen.value::text
 
 -- name: key_range
 (SELECT key.id, key.key FROM spice_graph.key
-  WHERE key.repo = %(repo)s AND key.key > {after} AND key.key >= {first} AND key.key < {last} ORDER BY key.key);
+  WHERE key.repo = %(repo)s AND key.key > {after} AND key.key < {last} ORDER BY key.key);
+
+-- name: no_keys
+(SELECT key.id, key.key FROM spice_graph.key WHERE false);
 
 -- name: page_by_key
 SELECT candidate.key, seen.value::text, NULL
-  FROM ({ranges}) AS candidate CROSS JOIN LATERAL {visible} AS seen
+  FROM ({ranges}) AS candidate CROSS JOIN LATERAL {visible} AS seen {fields}
  WHERE seen.value IS NOT NULL AND {conditions}
  ORDER BY candidate.key OFFSET %(offset)s LIMIT %(limit)s;
 
 -- name: page_by_value
+{overlay}
 SELECT key.key, seen.value::text, ({sort})::text
-  FROM ({entries}) AS seen JOIN spice_graph.key ON key.id = seen.key
+  FROM ({entries}) AS seen {fields} JOIN spice_graph.key ON key.id = seen.key
  WHERE seen.value IS NOT NULL AND {conditions} AND {behind}
  ORDER BY {sort} {direction} NULLS LAST, key.key {direction} OFFSET %(offset)s LIMIT %(limit)s;
 
 -- name: count
-SELECT count(*) FROM ({entries}) AS seen WHERE seen.value IS NOT NULL AND {conditions};
+{overlay}
+SELECT count(*) FROM ({entries}) AS seen {fields} WHERE seen.value IS NOT NULL AND {conditions};
+
+-- name: wanted_predicate
+link.predicate = (SELECT id FROM spice_graph.predicate WHERE repo = %(repo)s AND name = %(predicate)s);
+
+-- name: wanted_classes
+({far} >> {shift}) = ANY (ARRAY(SELECT id FROM spice_graph.prefix
+                                 WHERE repo = %(repo)s AND name = ANY(%(classes)s::text[])));
 
 -- name: hops_out
 SELECT near.key AS near, link.predicate, link.target AS far
@@ -69,19 +81,22 @@ SELECT near.key AS near, link.predicate, link.target AS far
 -- name: hops_in_layer
 SELECT near.key AS near, link.predicate, link.source AS far
   FROM near JOIN spice_graph.arrival AS link
-       ON link.layer = {layer} AND link.target = near.id AND link.since <= {number} AND link.until > {number}
+       ON link.layer = %(layer)s AND link.target = near.id AND link.since <= %(number)s AND link.until > %(number)s
  WHERE {wanted};
 
 -- name: hops_in_chain
 SELECT near.key AS near, link.predicate, link.source AS far
-  FROM near CROSS JOIN unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+  FROM near CROSS JOIN unnest(%(layers)s::int[], %(numbers)s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
   JOIN spice_graph.arrival AS link
        ON link.layer = chain.layer AND link.target = near.id AND link.since <= chain.number AND link.until > chain.number
  WHERE {wanted}
-   AND NOT EXISTS (SELECT FROM unnest({layers}::int[], {numbers}::int[]) WITH ORDINALITY AS nearer (layer, number, depth)
+   AND NOT EXISTS (SELECT FROM unnest(%(layers)s::int[], %(numbers)s::int[]) WITH ORDINALITY AS nearer (layer, number, depth)
                      JOIN spice_graph.entry ON entry.layer = nearer.layer AND entry.key = link.source
                                            AND entry.number <= nearer.number
                     WHERE nearer.depth < chain.depth);
+
+-- name: far_exists
+EXISTS (SELECT FROM {visible} AS other {fields} WHERE other.value IS NOT NULL AND {conditions});
 
 -- name: expand
 WITH near AS MATERIALIZED (
@@ -98,7 +113,7 @@ SELECT id FROM spice_graph.prefix WHERE repo = %(repo)s AND name = ANY(%(names)s
 -- name: diff
 WITH changed AS (
     SELECT DISTINCT changed.key
-      FROM unnest(%(layers)s::int[], %(above)s::int[], %(upto)s::int[]) AS range (layer, above, upto)
+      FROM unnest(%(range_layers)s::int[], %(above)s::int[], %(upto)s::int[]) AS range (layer, above, upto)
       JOIN spice_graph.commit ON commit.layer = range.layer AND commit.number > range.above AND commit.number <= range.upto
      CROSS JOIN LATERAL unnest(commit.keys) AS changed (key))
 SELECT key.key, before.value::text, after.value::text
