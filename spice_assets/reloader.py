@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Callable
 
-from spice_assets.catalogue import read_catalogue
+from spice_assets.catalogue import Catalogue, read_catalogue
 from spice_assets.resources import platform_from_environment
 from spice_core.errors import Unavailable
 from spice_core.settings import load_settings
@@ -53,8 +53,8 @@ class Burst:
 
 
 def watch(fingerprint: Callable[[], str], reload: Callable[[], None], *, stop: threading.Event, now: Callable[[], float]) -> None:
-    """Reload after each burst until `stop`; the first look counts as changed, since nobody knows what the server loaded."""
-    burst = Burst(loaded="")
+    """Reload after each burst until `stop`; nobody knows what the server loaded, so all but an empty catalogue is loaded anew."""
+    burst = Burst(loaded=Catalogue().fingerprint)
     while not stop.wait(POLL_SECONDS):
         try:
             if burst.is_due(fingerprint(), at=now()):

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from spice_api.dev.output import Output
 from spice_api.dev.parts import APPS, Part, dagster_parts, platform_parts
 from spice_api.dev.ports import require_free
 from spice_api.dev.supervisor import NAME, Infrastructure, Supervisor
-from spice_core.bootstrap import companion_dsn, start_infrastructure, state_directory, stop_infrastructure
+from spice_core.bootstrap import companion_dsn, start_infrastructure, state_directory
 from spice_core.settings import Settings, load_settings, process_environment
 
 TOKEN_FILE = "admin_token"  # noqa: S105 - the name of a file
@@ -33,11 +34,11 @@ def dev(*, dagster: Annotated[bool, Parameter(help="With Dagster: its web server
         parts = platform_parts(settings)
         ports = [part.listens for part in parts if part.listens is not None]
         require_free(settings.listen_host, ports)
-        with using_infrastructure(settings):
+        with using_infrastructure(settings) as leave:
             start_infrastructure(settings)
             if dagster:
                 parts += _dagster(settings, state_dir)
-            return _supervise(settings, parts, lock=lock, state_dir=state_dir)
+            return _supervise(settings, parts, lock=lock, leave=leave)
 
 
 def _dagster(settings: Settings, state_dir: Path) -> list[Part]:
@@ -48,7 +49,8 @@ def _dagster(settings: Settings, state_dir: Path) -> list[Part]:
     return parts
 
 
-def _supervise(settings: Settings, parts: list[Part], *, lock: InstanceLock, state_dir: Path) -> int:
+def _supervise(settings: Settings, parts: list[Part], *, lock: InstanceLock, leave: Callable[[], None]) -> int:
+    state_dir = state_directory(settings)
     logs = state_dir / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
     names = [NAME, *(part.name for part in parts)]
@@ -60,7 +62,11 @@ def _supervise(settings: Settings, parts: list[Part], *, lock: InstanceLock, sta
     supervisor = Supervisor(
         parts,
         environment=environment,
-        infrastructure=_infrastructure(settings),
+        infrastructure=Infrastructure(
+            ensure=lambda: _ensure(settings),
+            leave=leave,
+            stop_command=(sys.executable, "-m", "spice_api.dev.stop_infrastructure"),
+        ),
         output=output,
         lock=lock,
         notes=[f"the token of the APIs is in {token_file} (header X-Admin-Token)"] if token_file else [],
@@ -77,14 +83,6 @@ def ensure_token(settings: Settings, state_dir: Path) -> Path | None:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32) + "\n")
     return path
-
-
-def _infrastructure(settings: Settings) -> Infrastructure:
-    return Infrastructure(
-        ensure=lambda: _ensure(settings),
-        stop=lambda: stop_infrastructure(settings),
-        stop_command=(sys.executable, "-m", "spice_api.dev.stop_infrastructure"),
-    )
 
 
 def _ensure(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from spice_core.bootstrap import Platform, bootstrap, state_directory, stop_infrastructure
@@ -27,17 +27,21 @@ def platform(settings: Settings | None = None, *, process: str = "cli") -> Itera
 
 
 @contextmanager
-def using_infrastructure(settings: Settings) -> Iterator[None]:
-    """Count as a user of the embedded server; the last user stops it."""
+def using_infrastructure(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Count as a user of the embedded server; the last user stops it, at the end of the block or when it calls the value."""
     path = state_directory(settings) / _USERS_LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def leave() -> None:
+        if _is_last_user(descriptor):
+            stop_infrastructure(settings)
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
-            yield
+            yield leave
         finally:
-            if _is_last_user(descriptor):
-                stop_infrastructure(settings)
+            leave()
     finally:
         os.close(descriptor)
 

@@ -26,10 +26,10 @@ _INFRASTRUCTURE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """The embedded server: `ensure` starts it where it does not run, `stop` ends it, the command ends it from elsewhere."""
+    """The embedded server: `ensure` starts it if need be, `leave` stops it unless others use it, the command stops it anyway."""
 
     ensure: Callable[[], None]
-    stop: Callable[[], None]
+    leave: Callable[[], None]
     stop_command: tuple[str, ...]
 
 
@@ -71,7 +71,7 @@ class Supervisor:
         finally:
             for child in self._children:
                 child.kill()
-            self._infrastructure.stop()
+            self._infrastructure.leave()
             self._tell_undertaker("done")
             self._say("stopped")
 
