@@ -204,7 +204,7 @@ def test_pages_follow_a_total_order_and_meet_every_node_once(world: World) -> No
 def test_data_status_full_partial_missing(world: World) -> None:
     for name in ("fresh", "stale", "unknown", "dead"):
         world.person(name)
-    world.index("Person/fresh"_000)
+    world.index("Person/fresh")
     world.index("Person/stale", is_older=True)
     world.index("Person/dead", is_deleted=True)
     answer = ask(world)
