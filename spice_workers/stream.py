@@ -173,16 +173,16 @@ class Stream:
         return events
 
     def _cut(self, events: Sequence[RecordedEvent]) -> list[list[RecordedEvent]]:
-        """Cut at the commands that are for the runner itself: each is a part of its own."""
+        """Cut so that commands for the runner itself, and events that stand alone, are parts of their own."""
         parts: list[list[RecordedEvent]] = []
         is_open = False
         for event in events:
-            is_command = is_for(event, self.handler.name)
-            if is_open and not is_command:
+            is_alone = is_for(event, self.handler.name) or self.handler.stands_alone(event)
+            if is_open and not is_alone:
                 parts[-1].append(event)
             else:
                 parts.append([event])
-            is_open = not is_command
+            is_open = not is_alone
         return parts
 
     def _take(self, lease: Lease, events: Sequence[RecordedEvent]) -> None:

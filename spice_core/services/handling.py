@@ -21,6 +21,10 @@ class Handler(ABC):
     def wants(self, event: RecordedEvent) -> bool:
         """Whether `handle` has something to do with `event`; the others only advance the position."""
 
+    def stands_alone(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - few handlers have such events
+        """Whether `event` is handed over alone, and marked done before the next: what cannot be repeated after later events."""
+        return False
+
     @abstractmethod
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         """Bring about the effect of `events`, which are wanted ones in log order; on return the effect is durable.

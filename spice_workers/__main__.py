@@ -1,0 +1,79 @@
+"""`python -m spice_workers graph search read-models registry | all`: the workers of one process."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from spice_core.bootstrap import Platform, bootstrap
+from spice_core.services.handling import Handler
+from spice_core.settings import Settings, load_settings
+from spice_workers.crash_points import CrashPoints
+from spice_workers.health import HealthServer
+from spice_workers.limits import RunnerLimits
+from spice_workers.metrics import Summary, WorkerMetrics
+from spice_workers.runner import Runner
+from spice_workers.stream import Parts
+
+WORKERS = {"graph": "graph", "search": "search", "read-models": "read_models", "registry": "registry"}
+_LOGGER = logging.getLogger("spice_workers")
+
+
+def handlers_of(names: Sequence[str], platform: Platform) -> list[Handler]:
+    """Return the handlers of the named workers (`all` for every one)."""
+    chosen = list(WORKERS) if "all" in names or not names else names
+    modules = [importlib.import_module(f"spice_workers.{WORKERS[name]}") for name in chosen]
+    return [handler for module in modules for handler in module.build(platform)]
+
+
+def runner_of(
+    platform: Platform, handlers: Sequence[Handler], *, metrics: WorkerMetrics, on_summary: Callable[[Summary], None]
+) -> Runner:
+    """Return a runner of `handlers` on `platform`."""
+    parts = Parts(
+        feed=platform.feed,
+        log=platform.log,
+        work=platform.work,
+        statuses=platform.statuses,
+        clock=platform.clock,
+        owner=platform.ids.new_id(),
+        limits=RunnerLimits.of(platform.settings),
+        metrics=metrics,
+        crash=CrashPoints.of(platform.settings),
+    )
+    return Runner(handlers, parts, on_summary=on_summary)
+
+
+def run(settings: Settings, names: Sequence[str], *, on_summary: Callable[[Summary], None] | None = None) -> int:
+    """Run the named workers until SIGTERM or SIGINT; return the exit code."""
+    platform = bootstrap(settings, process=f"worker-{'-'.join(names) or 'all'}")
+    metrics = WorkerMetrics(since=platform.clock.now())
+    runner = runner_of(platform, handlers_of(names, platform), metrics=metrics, on_summary=on_summary or _log_summary)
+    health = HealthServer(host=settings.listen_host, port=settings.worker_port, registry=metrics.registry, report=runner.health)
+    health.start()
+    _LOGGER.info("ready on port %s", health.port)
+    try:
+        return 0 if runner.run() else 1
+    finally:
+        health.close()
+        platform.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the settings and run."""
+    unknown = sorted(set(arguments) - {*WORKERS, "all"})
+    if unknown:
+        sys.stderr.write(f"unknown worker {', '.join(unknown)}; choose of {', '.join(WORKERS)} or all\n")
+        return 2
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return run(settings, arguments)
+
+
+def _log_summary(summary: Summary) -> None:
+    counts, stream = dict(summary.handled), f"{summary.handler} on {summary.database}"
+    _LOGGER.info("%s: %s, %s buried, %s behind", stream, counts, summary.buried, summary.lag_events)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
