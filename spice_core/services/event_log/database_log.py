@@ -56,7 +56,7 @@ class DatabaseLog:
             BrokenChain, CorruptSegment: the log or the ledger contradicts itself.
         """
         event_ids = [proposal.event.event_id for request in requests for proposal in request.proposals]
-        aggregates = {proposal.aggregate for request in requests for proposal in request.proposals if proposal.event.is_command}
+        aggregates = {proposal.aggregate for request in requests for proposal in request.proposals if proposal.is_command}
         aggregates.update(name for request in requests for name in request.expected)
         for _ in range(_MOST_LOST_SLOTS):
             known = self.know(event_ids=event_ids, aggregates=aggregates)

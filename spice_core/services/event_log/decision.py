@@ -16,6 +16,7 @@ class Proposal:
 
     event: Event
     aggregate: str
+    is_command: bool
     fingerprint: bytes
     body: bytes
 
@@ -85,20 +86,20 @@ class _Batch:
             event = proposal.event
             found = fresh.get(event.event_id) or self._find(event.event_id)
             if found is not None:
-                if found.fingerprint != proposal.fingerprint or found.is_command != event.is_command:
+                if found.fingerprint != proposal.fingerprint or found.is_command != proposal.is_command:
                     return IdempotencyMismatch(details={"event_id": event.event_id, "position": found.position})
                 places.append(found)
                 continue
             position += 1
             number = event.sequence_number or 0
-            if event.is_command:
+            if proposal.is_command:
                 number = numbers[proposal.aggregate] = self._next(proposal.aggregate, numbers)
             entry = IndexEntry(
-                event.event_id, position, self._segment, proposal.aggregate, number, event.is_command, proposal.fingerprint
+                event.event_id, position, self._segment, proposal.aggregate, number, proposal.is_command, proposal.fingerprint
             )
             fresh[event.event_id] = entry
             places.append(entry)
-            given = number if event.is_command else event.sequence_number
+            given = number if proposal.is_command else event.sequence_number
             bodies.append(event_line(proposal.body, position=position, sequence_number=given))
         if fresh:
             conflict = self._conflict(request.expected)

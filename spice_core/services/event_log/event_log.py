@@ -29,7 +29,7 @@ from spice_core.ports.object_store import ObjectStore
 from spice_core.services.event_log.appender import Appender
 from spice_core.services.event_log.database_log import Counters, DatabaseLog
 from spice_core.services.event_log.decision import Proposal, Request
-from spice_core.services.event_log.fingerprint import aggregate_key, fingerprint
+from spice_core.services.event_log.fingerprint import NO_FINGERPRINT, aggregate_key, fingerprint
 from spice_core.services.event_log.folder import Folder, FoldingThread
 from spice_core.services.event_log.reader import LogHead, LogReader
 from spice_core.services.event_log.segment import encode_event
@@ -390,19 +390,18 @@ class EventLog:
 
 
 def _proposal(event: Event) -> Proposal:
-    for name, value in (
-        ("event_id", event.event_id),
-        ("event_type", event.event_type),
-        ("aggregate_type", event.aggregate_type),
-        ("aggregate_id", event.aggregate_id),
-    ):
-        if not value or "\0" in value:
-            raise InvalidEvent(f"{name} must be text without NUL", details={"event_id": event.event_id})
+    names = (event.event_id, event.event_type, event.aggregate_type, event.aggregate_id)
+    if not all(names) or "\0" in "".join(names):
+        raise InvalidEvent(
+            "event_id, event_type, aggregate_type and aggregate_id must be text without NUL", details={"event_id": event.event_id}
+        )
     if len(event.event_id) > _LONGEST_ID or "|" in event.aggregate_type or event.occurred_at.tzinfo is None:
         raise InvalidEvent(
             f"Event {event.event_id[:80]}: ids have up to {_LONGEST_ID} characters, aggregate types no |, times a zone"
         )
-    return Proposal(event, aggregate_key(event), fingerprint(event), encode_event(event))
+    is_command = event.is_command
+    mark = fingerprint(event) if is_command else NO_FINGERPRINT
+    return Proposal(event, aggregate_key(event), is_command, mark, encode_event(event))
 
 
 def _checked(database: str) -> str:

@@ -19,6 +19,10 @@ UPDATE spice_ledger.folded_head
  WHERE database = %(database)s AND segment = %(since_segment)s AND position = %(since_position)s
    AND chain_hash = %(since_hash)s;
 
+-- name: copy_events
+COPY spice_ledger.event_index
+     (database, event_key, position, segment, sequence_number, is_command, fingerprint, aggregate) FROM STDIN;
+
 -- name: add_events
 INSERT INTO spice_ledger.event_index
        (database, event_key, position, segment, sequence_number, is_command, fingerprint, aggregate)
