@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Response
-from spice_core.services.track_commands import CommandTracker
 
 from spice_api.dependencies import PlatformDep
 from spice_api.envelope import CommandResult, Envelope, Progress, Started, command_result, pending, status_url
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.errors import Conflict, SpiceError
 from spice_core.services.submit_commands import Accepted, AcceptedBulk
+from spice_core.services.track_commands import CommandTracker
 
 MAX_WAIT_SECONDS = 60.0
 SYNCHRONOUS_WAIT_SECONDS = 10.0
@@ -36,12 +36,12 @@ class Settling:
     response: Response
     seconds: float
 
-    def status(self, command_id: str) -> CommandStatus | None:
+    def status(self, command_id: str, *, database: str) -> CommandStatus | None:
         """Return the final status if it came in time (the answer is then 200), else None."""
         if not self.seconds:
             return None
-        found = self.tracker.wait(command_id, seconds=self.seconds)
-        if found is None or found.state not in FINAL_STATES:
+        found = self.tracker.wait(command_id, seconds=self.seconds, database=database)
+        if found.state not in FINAL_STATES:
             return None
         self.response.status_code = 200
         self.response.headers["Preference-Applied"] = f"wait={int(self.seconds)}"
@@ -49,7 +49,7 @@ class Settling:
 
     def result(self, accepted: Accepted, *, command_type: str) -> CommandResult:
         """Return the bare result of an accepted command: PENDING, or final after a wait."""
-        final = self.status(accepted.command_id)
+        final = self.status(accepted.command_id, database=accepted.database)
         if final is not None:
             return command_result(final)
         result = pending(
@@ -61,7 +61,7 @@ class Settling:
 
     def bulk_result(self, accepted: AcceptedBulk, *, command_type: str) -> CommandResult:
         """Return the bare result of an accepted bulk request, with the ids of its members."""
-        final = self.status(accepted.bulk_id)
+        final = self.status(accepted.bulk_id, database=accepted.database)
         if final is not None:
             return command_result(final)
         result = pending(
@@ -73,7 +73,7 @@ class Settling:
 
     def envelope(self, accepted: Accepted, message: str, **about: str) -> Envelope[Started]:
         """Return the enveloped answer to an accepted command; `about` names what it is about."""
-        final = self.status(accepted.command_id)
+        final = self.status(accepted.command_id, database=accepted.database)
         data = Started(
             command_id=accepted.command_id,
             status="processing" if final is None else final.state.value.lower(),
@@ -111,7 +111,7 @@ def require_completed(tracker: CommandTracker, command_id: str) -> CommandStatus
         SpiceError: the command failed; the error it failed with.
     """
     final = tracker.wait(command_id, seconds=SYNCHRONOUS_WAIT_SECONDS)
-    if final is None or final.state not in FINAL_STATES:
+    if final.state not in FINAL_STATES:
         return None
     if final.state is not CommandState.COMPLETED:
         raise failure_of(final)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -11,28 +10,15 @@ from spice_api.envelope import CommandResult, command_result
 from spice_api.json_route import StrictJsonRoute
 from spice_api.waiting import MAX_WAIT_SECONDS, TrackerDep
 from spice_core.domain.read_models import FINAL_STATES, CommandStatus
-from spice_core.errors import CommandNotFound, InvalidInput
 
 router = APIRouter(prefix="/api/v1/commands/{command_id}", tags=["commands"], route_class=StrictJsonRoute)
 
 
-def command_id_of(command_id: Annotated[str, Path(max_length=100, examples=["2f1b7a52-6f0e-4c0e-9d43-0d8f5a0f5b7c"])]) -> str:
-    """Return the id of a path in its one form. Raises `InvalidInput` for what is no UUID."""
-    try:
-        return str(UUID(command_id))
-    except ValueError as error:
-        raise InvalidInput(f"{command_id!r} is not a command id: it is a UUID") from error
-
-
-CommandId = Annotated[str, Depends(command_id_of)]
-
-
-def known_command(command_id: CommandId, tracker: TrackerDep) -> CommandStatus:
-    """Return the status of a command. Raises `CommandNotFound`."""
-    found = tracker.status(command_id)
-    if found is None:
-        raise CommandNotFound(f"there is no command {command_id}", details={"command_id": command_id})
-    return found
+def known_command(
+    command_id: Annotated[str, Path(max_length=100, examples=["2f1b7a52-6f0e-4c0e-9d43-0d8f5a0f5b7c"])], tracker: TrackerDep
+) -> CommandStatus:
+    """Return the status of a command, so that an unknown one is an error before a stream begins."""
+    return tracker.status(command_id.lower())
 
 
 KnownCommand = Annotated[CommandStatus, Depends(known_command)]
@@ -46,7 +32,7 @@ def command_status(
 ) -> CommandResult:
     """Return where a command is. A status never goes back from COMPLETED or FAILED."""
     if wait and status.state not in FINAL_STATES:
-        status = tracker.wait(status.command_id, seconds=wait) or status
+        status = tracker.wait(status.command_id, seconds=wait, database=status.database)
     return command_result(status)
 
 

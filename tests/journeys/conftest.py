@@ -1,0 +1,83 @@
+"""One platform of real processes for the whole session: workers, OMS, BFF and Funnel, tokens switched off; and one with tokens."""
+
+import itertools
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from running import OPEN, Running, free_port
+
+TOKEN = "journey-token"  # noqa: S105 - of these tests only
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Workers and the three apps without tokens."""
+    found = Running.on(tmp_path_factory.mktemp("platform"), postgres_dsn, {**OPEN, "SPICE_RATE_LIMIT_ENABLED": "false"})
+    try:
+        found.start_workers()
+        found.start("oms", "bff", "funnel")
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def secured(running: Running) -> Iterator[Running]:
+    """OMS and BFF with tokens, on the same state and the same workers."""
+    ports = {name: str(free_port()) for name in ("OMS_PORT", "BFF_PORT")}
+    kept = {name: value for name, value in running.environment.items() if name not in OPEN}
+    found = Running(running.state, {**kept, **ports, "ADMIN_TOKEN": TOKEN, "SPICE_RATE_LIMIT_ENABLED": "true"})
+    try:
+        found.start("oms", "bff")
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def oms(running: Running) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"{running.url('oms')}/api/v1", timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def bff(running: Running) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"{running.url('bff')}/api/v1", timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def database(oms: httpx2.Client) -> str:
+    """A database of this test alone, with the classes Customer and Product; it is ready."""
+    name = f"journey_{next(_NUMBERS)}"
+    wait = {"Prefer": "wait=20"}
+    created = oms.post("/database/create", json={"name": name}, headers=wait)
+    assert created.json()["data"]["status"] == "completed", created.text
+    for definition in (CUSTOMER, PRODUCT):
+        answer = oms.post(f"/database/{name}/ontology", json=definition, headers=wait)
+        assert answer.json()["data"]["status"] == "completed", answer.text
+    return name
+
+
+CUSTOMER = {
+    "id": "Customer",
+    "label": "Customer",
+    "properties": [
+        {"name": "customer_id", "type": "string", "required": True},
+        {"name": "name", "type": "string", "required": True},
+    ],
+}
+PRODUCT = {
+    "id": "Product",
+    "label": "Product",
+    "properties": [
+        {"name": "product_id", "type": "string", "required": True},
+        {"name": "name", "type": "string", "required": True},
+        {"name": "price", "type": "decimal"},
+        {"name": "stock", "type": "integer"},
+        {"name": "released", "type": "date"},
+    ],
+    "relationships": [{"predicate": "owned_by", "target": "Customer", "label": "Owned By", "cardinality": "n:1"}],
+}

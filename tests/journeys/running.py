@@ -1,0 +1,98 @@
+"""Real processes of one platform, for journeys over HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+OPEN = {
+    "OMS_REQUIRE_AUTH": "false",
+    "ALLOW_INSECURE_OMS_AUTH_DISABLE": "true",
+    "BFF_REQUIRE_AUTH": "false",
+    "ALLOW_INSECURE_BFF_AUTH_DISABLE": "true",
+    "FUNNEL_REQUIRE_AUTH": "false",
+    "ALLOW_INSECURE_FUNNEL_AUTH_DISABLE": "true",
+}
+_START_SECONDS = 60
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Running:
+    """Processes on one state directory and one database; `environment` is what they all see."""
+
+    state: Path
+    environment: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @classmethod
+    def on(cls, state: Path, dsn: str, more: Mapping[str, str]) -> "Running":
+        """Return a platform without processes, on free ports."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR") if name in os.environ}
+        ports = {name: str(free_port()) for name in ("OMS_PORT", "BFF_PORT", "FUNNEL_PORT", "SPICE_WORKER_PORT", "DAGSTER_PORT")}
+        own = {"SPICE_HOME": str(state), "SPICE_POSTGRES_URL": dsn, "SPICE_POSTGRES_POOL_SIZE": "6"}
+        return cls(state, {**kept, **own, **ports, **more})
+
+    def url(self, app: str) -> str:
+        """Return the address of an app."""
+        return f"http://127.0.0.1:{self.environment[f'{app.upper()}_PORT']}"
+
+    def start(self, *apps: str) -> None:
+        """Start the apps (`oms`, `bff`, `funnel`) and wait until they are ready."""
+        for app in apps:
+            self._start(["-m", f"spice_api.{app}.main"], name=app)
+        for app in apps:
+            self._wait(f"{self.url(app)}/health", name=app)
+
+    def start_workers(self) -> None:
+        """Start all workers in one process."""
+        self._start(["-m", "spice_workers", "graph", "search", "read-models"], name="workers")
+        self._wait(f"http://127.0.0.1:{self.environment['SPICE_WORKER_PORT']}/healthz", name="workers")
+
+    def stop(self) -> None:
+        """Stop every process, gently first."""
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def log_of(self, name: str) -> str:
+        """Return what a process wrote."""
+        return (self.state / f"{name}.out").read_text(errors="replace")
+
+    def _start(self, arguments: Sequence[str], *, name: str) -> None:
+        with (self.state / f"{name}.out").open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], env=self.environment, cwd=self.state, stdout=out, stderr=subprocess.STDOUT
+            )
+        self.processes.append(process)
+
+    def _wait(self, url: str, *, name: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if any(process.poll() is not None for process in self.processes):
+                break
+            try:
+                if httpx2.get(url, timeout=2).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(f"{name} did not start:\n{self.log_of(name)[-4000:]}")
