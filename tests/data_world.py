@@ -1,0 +1,93 @@
+"""The data plane over a write path in memory: DuckDB, dataset store, registry, and workers that run while others wait."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
+from spice_core.adapters.memory.registry import MemoryRegistry
+from spice_core.domain.datasets import DatasetVersion
+from spice_core.services.apply_registry import RegistryHandler
+from spice_core.services.infer_types import InferTypes
+from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.read_datasets import ReadDatasets
+from spice_core.services.submit_registry import RegistryCommands
+from tests.write_path import SteppedClock, WritePath
+
+
+class PumpingClock(SteppedClock):
+    """A clock in whose sleep the workers work."""
+
+    pump: Callable[[], None] = staticmethod(lambda: None)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.pump()
+
+
+@dataclass
+class DataWorld:
+    """One installation with a database `shop`."""
+
+    folder: Path
+    clock: PumpingClock = field(default_factory=PumpingClock)
+    registered: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.path = WritePath(clock=self.clock)
+        self.registry = MemoryRegistry()
+        self.datasets = MemoryDatasetStore()
+        self.tables = DuckDBTableEngine(memory="300MB", scratch=self.folder / "scratch")
+        self.handler = RegistryHandler(log=self.path.log, registry=self.registry)
+        self.clock.pump = self.work
+        self.catalogue = RegistryCommands(commands=self.path.commands, registry=self.registry)
+        self.infer = InferTypes(tables=self.tables, scratch=self.folder / "scratch")
+        self.reading = ReadDatasets(datasets=self.datasets, tables=self.tables, registry=self.registry)
+        self.ingest = self.new_ingest()
+
+    def new_ingest(self, **options: Any) -> IngestDataset:
+        return IngestDataset(
+            datasets=self.datasets,
+            tables=self.tables,
+            registry=self.registry,
+            commands=self.path.commands,
+            log=self.path.log,
+            clock=self.clock,
+            scratch=self.folder / "ingest",
+            **options,
+        )
+
+    def work(self) -> None:
+        """Let both workers do all there is to do."""
+        for database in self.path.log.databases():
+            self.path.settle(database)
+            after = self.registered.get(database, 0)
+            events = self.path.log.read(database, after=after, limit=100_000)
+            if events:
+                self.handler.handle(database, [event for event in events if self.handler.wants(event)])
+                self.registered[database] = events[-1].position
+
+    def with_classes(self, *definitions: Mapping[str, Any], database: str = "shop") -> "DataWorld":
+        self.path.with_classes(*definitions, database=database)
+        return self
+
+    def upload(
+        self, name: str, data: str | bytes, *, key: str | None = None, database: str = "shop", **options: Any
+    ) -> DatasetVersion:
+        content = data.encode() if isinstance(data, str) else data
+        request = UploadRequest(database, "main", name, f"{name}.csv", key or f"{name} {hash(content)}", **options)
+        return self.ingest.run(request, [content[:10], content[10:]])
+
+    def rows(self, version: DatasetVersion, *, database: str = "shop") -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.reading.preview(database, version.version_id)]
+
+    def close(self) -> None:
+        self.datasets.close()
+        self.tables.close()
+
+
+def csv_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [",".join("" if cell is None else str(cell) for cell in row) for row in [columns, *rows]]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,229 @@
+"""Uploads become dataset versions, once per idempotency key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spice_core.domain.datasets import DatasetVersion
+from spice_core.errors import (
+    DatabaseNotFound,
+    IdempotencyMismatch,
+    InvalidInput,
+    InvalidName,
+    LogBehind,
+    TooLarge,
+    UnreadableFile,
+)
+from spice_core.services.ingest_dataset import UploadRequest
+from spice_core.services.read_datasets import csv_text
+from tests.data_world import DataWorld
+
+PEOPLE = "id,name,age,joined\n1,Ann,30,2024-01-31\n2,Bob,,2024-02-29\n3,Cy,41,2023-05-06\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[DataWorld]:
+    found = DataWorld(tmp_path).with_classes()
+    yield found
+    found.close()
+
+
+def command_types(world: DataWorld) -> list[str]:
+    return [event.event.event_type for event in world.path.events()]
+
+
+def test_an_upload_becomes_a_registered_version_with_types_and_keys(world: DataWorld):
+    version = world.upload("people", PEOPLE, actor="ann")
+    assert [(column.name, column.type, column.nullable) for column in version.columns] == [
+        ("id", "integer", False),
+        ("name", "string", False),
+        ("age", "integer", True),
+        ("joined", "date", False),
+    ]
+    assert (version.number, version.row_count, version.reject_count, version.size_bytes) == (1, 3, 0, len(PEOPLE))
+    assert version.primary_key_candidates[0] == ("id",)
+    assert world.rows(version)[1] == (2, "Bob", None, "2024-02-29")
+    assert b"".join(world.datasets.read("shop", version.commit_id, version.raw_path)) == PEOPLE.encode()
+    dataset = world.registry.dataset("shop", version.dataset_id)
+    assert dataset is not None
+    assert (dataset.latest, dataset.name, dataset.branch) == (version, "people", "main")
+
+
+def test_the_next_upload_is_the_next_version_and_the_first_stays(world: DataWorld):
+    first = world.upload("people", PEOPLE)
+    second = world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n")
+    assert (first.number, second.number, second.row_count) == (1, 2, 4)
+    assert world.registry.versions("shop", first.dataset_id) == [second, first]
+    assert len(world.rows(first)) == 3
+    assert first.schema_hash == second.schema_hash
+
+
+def test_the_same_key_with_the_same_content_gives_the_same_version(world: DataWorld):
+    first = world.upload("people", PEOPLE, key="k")
+    head = world.path.log.head("shop")
+    assert world.upload("people", PEOPLE, key="k") == first
+    assert world.path.log.head("shop") == head
+    assert len(world.datasets.history("shop", "main")) == 1
+
+
+@pytest.mark.parametrize("change", ["content", "name", "delimiter"])
+def test_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: DataWorld, change: str):
+    first = world.upload("people", PEOPLE, key="k")
+    log, store = world.path.log.head("shop"), world.datasets.head("shop", "main")
+    with pytest.raises(IdempotencyMismatch):
+        match change:
+            case "content":
+                world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n", key="k")
+            case "name":
+                world.upload("others", PEOPLE, key="k")
+            case _:
+                world.upload("people", PEOPLE, key="k", delimiter=";")
+    assert (world.path.log.head("shop"), world.datasets.head("shop", "main")) == (log, store)
+    assert [entry.latest for entry in world.registry.datasets("shop")] == [first]
+
+
+def test_a_failed_ingest_leaves_nothing_and_its_key_can_be_used_again(world: DataWorld):
+    log = world.path.log.head("shop")
+    for data, error in ((b"", UnreadableFile), (b"a,b\n1,\x00\n", UnreadableFile), (b"PK\x03\x04", UnreadableFile)):
+        with pytest.raises(error):
+            world.upload("people", data, key="k")
+    assert world.path.log.head("shop") == log
+    assert world.datasets.head("shop", "main") is None
+    assert world.registry.datasets("shop") == []
+    assert world.upload("people", PEOPLE, key="k").number == 1
+
+
+def test_a_crash_before_the_command_is_retried_with_the_key(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    def crash(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ingest, "_submit", crash)
+        with pytest.raises(KeyboardInterrupt):
+            world.upload("people", PEOPLE, key="k")
+    version = world.upload("people", PEOPLE, key="k")
+    assert (version.number, len(world.registry.versions("shop", version.dataset_id))) == (1, 1)
+    assert list((world.folder / "ingest").iterdir()) == []
+
+
+def test_two_uploads_with_one_key_at_once_are_one_version(world: DataWorld):
+    request = UploadRequest("shop", "main", "people", "people.csv", "k")
+    versions: list[DatasetVersion] = []
+    with world.ingest.receive(request, [PEOPLE.encode()]) as one, world.ingest.receive(request, [PEOPLE.encode()]) as two:
+        tables = world.ingest._build(two, one.spool.parent)
+        late = world.ingest._commit(two, tables)
+        versions.append(world.ingest.build_version(one))
+        assert world.ingest._submit(two, late) == versions[0].version_id
+        versions.append(world.ingest.build_version(two))
+    assert versions[0] == versions[1]
+    assert command_types(world).count("REGISTER_DATASET_VERSION_REQUESTED") == 1
+
+
+def test_an_upload_over_the_limit_is_refused_while_it_streams(world: DataWorld):
+    taken = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(1000):
+            taken.append(number)
+            yield b"x" * 100
+
+    ingest = world.new_ingest(max_bytes=1000)
+    with pytest.raises(TooLarge):
+        ingest.run(UploadRequest("shop", "main", "people", "f.csv", "k"), chunks())
+    assert len(taken) == 11
+    assert list((world.folder / "ingest").iterdir()) == []
+
+
+def test_what_is_accepted_and_not_yet_registered_says_so_and_is_found_later(world: DataWorld):
+    world.clock.pump = lambda: None
+    ingest = world.new_ingest(wait_seconds=0.05)
+    request = UploadRequest("shop", "main", "people", "people.csv", "k")
+    with pytest.raises(LogBehind):
+        ingest.run(request, [PEOPLE.encode()])
+    world.clock.pump = world.work
+    assert ingest.run(request, [PEOPLE.encode()]).number == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"database": "nowhere"}, DatabaseNotFound),
+        ({"database": "UPPER"}, InvalidName),
+        ({"name": "../x"}, InvalidName),
+        ({"branch": "a//b"}, InvalidName),
+        ({"key": ""}, InvalidInput),
+        ({"delimiter": "ab"}, InvalidInput),
+        ({"filename": "a\nb"}, InvalidInput),
+    ],
+)
+def test_a_request_outside_the_rules_is_refused(world: DataWorld, fields: dict[str, str], error: type[Exception]):
+    request = {"database": "shop", "branch": "main", "name": "people", "filename": "f.csv", "key": "k", **fields}
+    with pytest.raises(error):
+        world.ingest.run(UploadRequest(**request), [PEOPLE.encode()])
+
+
+def test_keys_are_scoped_by_database(world: DataWorld):
+    world.with_classes(database="other")
+    first = world.upload("people", PEOPLE, key="k")
+    second = world.upload("people", "a,b\n1,2\n", key="k", database="other")
+    assert first.version_id != second.version_id
+    assert world.registry.version("other", first.version_id) is None
+
+
+def test_rejected_rows_and_values_are_counted_and_listed(world: DataWorld):
+    rows = "".join(f"{n},{n}\n" for n in range(100))
+    version = world.upload("mixed", f"id,n\n{rows}100,oops\n101\n102,1,2\n")
+    assert (version.row_count, version.reject_count) == (101, 2)
+    assert world.reading.rejects("shop", version.version_id) == [
+        {"kind": "row", "line": 103, "reason": "fewer columns than the table", "text": "101"},
+        {"kind": "row", "line": 104, "reason": "more columns than the table", "text": "102,1,2"},
+        {"kind": "value", "row": 101, "column": "n", "reason": "does not fit the type", "text": "oops"},
+    ]
+    assert version.columns[1].statistics["rejected_count"] == 1
+    assert version.columns[1].nullable
+
+
+def test_the_caller_may_say_the_delimiter_and_that_there_is_no_header(world: DataWorld):
+    version = world.upload("plain", "a;b\nc;d\n", delimiter=";", has_header=False)
+    assert [column.name for column in version.columns] == ["column_1", "column_2"]
+    assert world.rows(version) == [("a", "b"), ("c", "d")]
+
+
+def test_a_download_escapes_formulas_and_nothing_else(world: DataWorld):
+    version = world.upload("cells", 'a,n\n"=cmd()",-1\n@x,2\n+1 (555) 1,3\n-y,4\nplain,5\n')
+    text = b"".join(world.reading.csv("shop", version.version_id)).decode("utf-8-sig")
+    assert text.splitlines() == ["a,n", "'=cmd(),-1", "'@x,2", "'+1 (555) 1,3", "'-y,4", "plain,5"]
+    assert csv_text(-1) == "-1"
+    assert csv_text("-1") == "'-1"
+
+
+def test_deleting_a_dataset_takes_it_out_of_the_catalogue_and_numbers_go_on(world: DataWorld):
+    first = world.upload("people", PEOPLE)
+    world.catalogue.delete_dataset("shop", first.dataset_id)
+    world.work()
+    assert world.registry.datasets("shop") == []
+    assert world.upload("people", PEOPLE, key="again").number == 3
+
+
+def test_the_registry_is_the_same_after_a_repeated_delivery_and_a_rebuild(world: DataWorld):
+    world.upload("people", PEOPLE)
+    world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n")
+    before = (world.registry.datasets("shop"), world.registry.versions("shop", "shop:main:people"), world.path.log.head("shop"))
+    events = [event for event in world.path.events() if world.handler.wants(event)]
+    world.handler.handle("shop", events)
+    world.registry.reset("shop")
+    for event in events:
+        world.handler.handle("shop", [event])
+    assert (
+        world.registry.datasets("shop"),
+        world.registry.versions("shop", "shop:main:people"),
+        world.path.log.head("shop"),
+    ) == before
+
+
+def test_a_deleted_database_takes_its_datasets_along(world: DataWorld):
+    world.upload("people", PEOPLE)
+    world.path.commands.delete_database("shop", expected_seq=1)
+    world.work()
+    assert world.registry.datasets("shop") == []
