@@ -37,8 +37,8 @@ def create(name: str, *, description: str = "", wait: Wait = 10.0, as_json: AsJs
     """Create a database with its branch main."""
     with platform() as parts:
         accepted = parts.commands.create_database(name, description=description, actor=actor())
-        status = outcome(parts, accepted.command_id, seconds=wait)
-    return report_outcome(f"database {name}", accepted.command_id, status, as_json=as_json)
+        status = outcome(parts, accepted, seconds=wait)
+    return report_outcome(f"database {name}", status, as_json=as_json)
 
 
 @app.command
@@ -58,5 +58,5 @@ def delete(
     with platform() as parts:
         number = parts.log.number(name, f"Database|{name}") if expected_seq is None else expected_seq
         accepted = parts.commands.delete_database(name, expected_seq=number, actor=actor())
-        status = outcome(parts, accepted.command_id, seconds=wait)
-    return report_outcome(f"deleting database {name}", accepted.command_id, status, as_json=as_json)
+        status = outcome(parts, accepted, seconds=wait)
+    return report_outcome(f"deleting database {name}", status, as_json=as_json)

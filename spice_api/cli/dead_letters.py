@@ -67,9 +67,9 @@ def _decide(kind: CommandType, event_id: str, *, db: str, wait: float, as_json: 
             actor=actor(),
         )
         accepted = parts.commands.submit(db, [command])[0]
-        status = outcome(parts, accepted.command_id, seconds=wait)
+        status = outcome(parts, accepted, seconds=wait)
     word = "retrying" if kind is CommandType.RETRY_DEAD_LETTER else "discarding"
-    return report_outcome(f"{word} {event_id}", accepted.command_id, status, as_json=as_json)
+    return report_outcome(f"{word} {event_id}", status, as_json=as_json)
 
 
 def _find(parts: Platform, database: str, event_id: str) -> DeadLetter:
