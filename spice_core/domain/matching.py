@@ -128,7 +128,7 @@ def check_sort(sort: Sort | None) -> None:
 
 def is_storable(text: str) -> bool:
     """Return whether a store can hold `text`: no NUL character, no lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\x00" not in text and (text.isascii() or text == text.encode(errors="ignore").decode())
 
 
 def _check_words(words: Sequence[str]) -> None:

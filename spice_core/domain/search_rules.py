@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from spice_core.domain.matching import Condition, check_sort, comparable, condition
+from spice_core.domain.matching import Condition, check_sort, comparable, condition, is_storable
 from spice_core.domain.paging import PageMark, decode_mark
 from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField, SearchDocument, SearchQuery
@@ -96,11 +96,22 @@ def typed_values(field: IndexedField, value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        found = comparable(value, field.kind)
+        found = typed_value(value, field.kind)
         return [] if found is None else [found]
     if not field.is_array and field.kind is not Kind.JSON:
         return []
-    return [comparable(item, field.kind) for item in value]
+    return [typed_value(item, field.kind) for item in value]
+
+
+def typed_value(value: Any, kind: Kind) -> Any:
+    """Return the comparable form of a document's value, None if it does not fit: an integer is whole and has 64 bits."""
+    found = comparable(value, kind)
+    return found if kind is not Kind.INTEGER or found is None or is_long(found) else None
+
+
+def is_long(number: Decimal) -> bool:
+    """Return whether `number` is whole and has 64 bits."""
+    return -(2**63) <= number < 2**63 and number == number.to_integral_value()
 
 
 def text_fields(definition: IndexedClass) -> list[tuple[str, bool]]:
@@ -184,11 +195,6 @@ def encode_data(document: SearchDocument) -> str:
     storable(document.key)
     storable(document.event_id)
     return encoded
-
-
-def is_storable(text: str) -> bool:
-    """Return whether every engine can store `text`: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and (text.isascii() or text == text.encode("utf-8", "ignore").decode())
 
 
 def storable(text: str) -> str:

@@ -19,6 +19,7 @@ from spice_core.domain.search_rules import (
     json_form,
     text_fields,
     texts_of,
+    typed_value,
     typed_values,
 )
 from spice_core.domain.text import postings, relevance
@@ -73,9 +74,12 @@ def _as_indexed(document: SearchDocument, fields: Mapping[str, IndexedField], ch
     names = {item.field for item in checked.conditions} | ({checked.sort.field} if checked.sort else set())
     seen: dict[str, Any] = {}
     for name in names:
-        value = document.data.get(name)
-        is_wrong_list = isinstance(value, list) and not fields[name].is_array and fields[name].kind is not Kind.JSON
-        seen[name] = None if is_wrong_list else value
+        value, kind = document.data.get(name), fields[name].kind
+        if isinstance(value, list):
+            is_wrong = not fields[name].is_array and kind is not Kind.JSON
+            seen[name] = None if is_wrong else [item if typed_value(item, kind) is not None else None for item in value]
+        else:
+            seen[name] = value if typed_value(value, kind) is not None else None
     return seen
 
 

@@ -1,5 +1,6 @@
 """Conditions on typed columns. A text is looked up by its beginning, which is indexed, and compared whole where that matters."""
 
+from decimal import Decimal
 from typing import Any
 
 from psycopg import sql
@@ -8,6 +9,7 @@ from spice_core.adapters.postgres.search_rows import json_digest
 from spice_core.adapters.postgres.search_tables import ClassTables, base_type, holds_array
 from spice_core.domain.matching import Condition
 from spice_core.domain.queries import Filter, Kind, Operator
+from spice_core.domain.search_rules import is_long
 
 _HEAD = 256
 _ORDER = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}
@@ -19,7 +21,8 @@ def operand_of(asked: Filter, checked: Condition) -> str | list[str] | None:
         return None
     if checked.operator in {Operator.IN, Operator.NOT_IN}:
         values = asked.value if checked.kind is Kind.JSON else checked.operand
-        return [operand_text(item, checked.kind) for item in values]
+        is_number = checked.kind is Kind.INTEGER
+        return [operand_text(item, checked.kind) for item in values if not is_number or is_long(item)]
     return operand_text(asked.value if checked.kind is Kind.JSON else checked.operand, checked.kind)
 
 
@@ -29,7 +32,7 @@ def operand_text(value: Any, kind: Kind) -> str:
         return json_digest(value)
     if kind is Kind.BOOLEAN:
         return "true" if value else "false"
-    return str(int(value)) if kind is Kind.INTEGER else str(value)
+    return str(int(value)) if kind is Kind.INTEGER and is_long(value) else str(value)
 
 
 def column_condition(tables: ClassTables, checked: Condition, operand: str | list[str] | None) -> sql.Composable:
@@ -37,6 +40,10 @@ def column_condition(tables: ClassTables, checked: Condition, operand: str | lis
     item, name = tables.columns[checked.field]
     column = sql.SQL("m.{}").format(sql.Identifier(name))
     kind = base_type(item.kind)
+    if item.kind is Kind.INTEGER and isinstance(operand, str) and not is_long(Decimal(operand)):
+        if checked.operator in {Operator.EQ, Operator.NE}:
+            return sql.SQL("true" if checked.operator is Operator.NE else "false")
+        kind = base_type(Kind.NUMBER)
     if isinstance(operand, list):
         value: sql.Composable = sql.SQL("{}::{}[]").format(sql.Literal(operand), kind)
     else:

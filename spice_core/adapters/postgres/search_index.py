@@ -19,6 +19,7 @@ from spice_core.adapters.postgres.search_tables import SCHEMA
 from spice_core.adapters.postgres.search_text import text_condition
 from spice_core.adapters.postgres.search_visible import select_visible
 from spice_core.adapters.postgres.search_write import stage, upsert
+from spice_core.domain.matching import is_storable
 from spice_core.domain.naming import MAIN
 from spice_core.domain.paging import PageMark, encode_mark
 from spice_core.domain.queries import Facet, Kind
@@ -31,7 +32,6 @@ from spice_core.domain.search_rules import (
     decimal_of,
     has_rank,
     highlights,
-    is_storable,
     json_form,
     merge_definitions,
     newest_of_each_key,

@@ -98,7 +98,8 @@ class Statements:
             return key
         if mark.value is None:
             return sql.SQL("(value IS NULL AND {})").format(key)
-        at = sql.SQL("{}::{}").format(sql.Literal(_mark_text(mark.value, sort.kind)), base_type(sort.kind))
+        kind = Kind.NUMBER if sort.kind is Kind.INTEGER else sort.kind
+        at = sql.SQL("{}::{}").format(sql.Literal(_mark_text(mark.value, kind)), base_type(kind))
         return sql.SQL("(value {0} {1} OR (value = {1} AND {2}) OR value IS NULL)").format(sign, at, key)
 
     def _facet_column(self, tables: ClassTables, number: int, request: FacetRequest) -> sql.Composable:

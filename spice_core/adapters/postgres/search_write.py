@@ -1,7 +1,7 @@
 """Upsert by version: one COPY into a temporary table, then a statement or three per class."""
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby, islice
+from itertools import groupby
 
 from psycopg import sql
 
@@ -9,14 +9,13 @@ from spice_core.adapters.postgres.connection import Connection
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.search_catalogue import Layer
 from spice_core.adapters.postgres.search_documents import DOCUMENT_COLUMNS, DOCUMENT_WIDTH, load_document
-from spice_core.adapters.postgres.search_rows import RowEncoder
+from spice_core.adapters.postgres.search_rows import QUICK_FORMAT, RowEncoder
 from spice_core.adapters.postgres.search_tables import NOW, ClassTables, create_indexes, create_tables
 from spice_core.adapters.postgres.search_visible import inherits_version
 from spice_core.domain.search import SearchDocument
 
 _WIDTHS = (32, 64, 128, 512)
 _SLICE = 2_000
-_PIECE = 100
 
 
 def stage(connection: Connection, documents: Iterable[SearchDocument], encoders: Mapping[str, RowEncoder]) -> sql.Identifier:
@@ -36,14 +35,26 @@ def stage(connection: Connection, documents: Iterable[SearchDocument], encoders:
 
 
 def _copy(connection: Connection, table: sql.Identifier, encoder: RowEncoder, documents: Iterable[SearchDocument]) -> None:
-    """Copy in small pieces: the server reads one while the next is encoded."""
-    cells = sql.SQL(", ").join(_cell(number) for number in range(len(encoder.tables.row_columns)))
-    copy = sql.SQL("COPY {} (class, {}) FROM STDIN").format(table, cells)
-    prefix = f"{encoder.tables.id}\t"
-    rows = (f"{prefix}{encoder.row(document)}\n" for document in documents)
-    with connection.cursor() as cursor, cursor.copy(copy) as out:
-        while piece := "".join(islice(rows, _PIECE)):
-            out.write(piece)
+    """Copy in small pieces: the server reads one while the next is encoded. Unusual documents come last, in their own form."""
+    unusual: list[SearchDocument] = []
+    prefix = f"{encoder.tables.id},"
+    with connection.cursor() as cursor, cursor.copy(_copy_into(table, encoder.quick_order, QUICK_FORMAT)) as out:
+        for document in documents:
+            row = encoder.quick_row(document)
+            if row is None:
+                unusual.append(document)
+            else:
+                out.write(f"{prefix}{row}\n")
+    if unusual:
+        columns = list(range(len(encoder.tables.row_columns)))
+        with connection.cursor() as cursor, cursor.copy(_copy_into(table, columns, sql.SQL("FORMAT text"))) as out:
+            for document in unusual:
+                out.write(f"{encoder.tables.id}\t{encoder.row(document)}\n")
+
+
+def _copy_into(table: sql.Identifier, columns: Iterable[int], form: sql.SQL) -> sql.Composed:
+    cells = sql.SQL(", ").join(_cell(number) for number in columns)
+    return sql.SQL("COPY {} (class, {}) FROM STDIN WITH ({})").format(table, cells, form)
 
 
 def upsert(connection: Connection, chain: tuple[Layer, ...], staged: sql.Identifier, encoders: Iterable[RowEncoder]) -> int:
