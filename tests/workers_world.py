@@ -58,8 +58,8 @@ class UnreliableFeed(EventFeed):
         return self._inner.databases()
 
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:
-        after = max(0, after - self._random.randrange(4))
-        events = list(self._inner.poll(consumer, database, after=after, limit=limit))
+        back = min(after, self._random.randrange(4))
+        events = list(self._inner.poll(consumer, database, after=after - back, limit=limit + back))
         events += self._random.sample(events, k=self._random.randrange(len(events) + 1))
         if len(events) > 2 and self._random.random() < 0.3:
             del events[self._random.randrange(len(events))]
