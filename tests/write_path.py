@@ -82,7 +82,10 @@ class WritePath:
 
     def restart(self) -> None:
         """Start the graph worker anew."""
-        self.handler = GraphHandler(log=self.log, graph=self.graph, crash_point=lambda name: self.crash_point(name))
+        self.handler = GraphHandler(log=self.log, graph=self.graph, crash_point=self._crash_point)
+
+    def _crash_point(self, name: str) -> None:
+        self.crash_point(name)
 
     def deliver(self, database: str, *, limit: int = 1000) -> int:
         """Hand the next events to the graph handler and mark them done; return how many there were."""

@@ -1,6 +1,7 @@
 """The graph handler: decides the commands of a database in log order and makes the graph what they say."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from spice_core.domain.commands import EVENT_OF
@@ -77,19 +78,19 @@ class GraphHandler(Handler):
             return
         outcomes, ontology = self._decide(view, self._ontology(database, view, run.branch), run)
         self._crash_point(f"{self.name}:before_effect")
-        changes = last_changes(outcomes)
+        changed = [outcome for outcome in outcomes if outcome.changes]
         commit: Commit | None = None
-        if changes:
-            commit = self._graph.apply(database, batch_of(run, changes))
+        if changed:
+            commit = self._graph.apply(database, batch_of(run.branch, changed))
             self._remember(database, run.branch, commit, ontology)
         self._crash_point(f"{self.name}:after_effect")
         self._append(database, events_of(outcomes, commit=commit.id if commit else None))
 
     def _redo(self, database: str, commands: Sequence[Placed]) -> Sequence[Placed]:
-        """Make the events of what was applied before a crash, and return the commands behind it.
+        """Make the events that a crash left out, and return the commands behind what is applied.
 
-        Only the newest run can lack its events: the next one begins when they are appended. A control command is its own
-        proof (see `apply_control`).
+        Only the newest run can lack events: the next one begins when they are appended. A control command at the applied
+        position is its own proof (see `apply_control`).
         """
         applied = self._graph.applied_position(database)
         if not commands or commands[0].position > applied:
@@ -97,29 +98,34 @@ class GraphHandler(Handler):
         commit = self._covering(database, applied)
         if commit is None or any(item.kind == CONTROL for item in commands if item.position == applied):
             return [item for item in commands if item.position >= applied]
-        again = [item for item in commands if commit.first_position <= item.position <= applied]
-        if again:
-            self._repeat(database, commit, again)
-        return [item for item in commands if item.position > applied]
+        told = [item for item in commands if item.position <= applied]
+        untold = [item for item in told if item.command.branch == commit.branch and not self._has_outcome(database, item)]
+        if untold:
+            self._repeat(database, commit, untold)
+        return commands[len(told) :]
 
-    def _repeat(self, database: str, commit: Commit, commands: Sequence[Placed]) -> None:
-        earlier = self._decided(database, commit.first_position, commands[0].position)
-        run = Run(commands[0].kind, commit.branch, [*earlier, *commands])
+    def _repeat(self, database: str, commit: Commit, untold: Sequence[Placed]) -> None:
+        """Decide again what `commit` holds, from the state before it, and append the events of `untold`."""
+        known = {item.command.command_id for item in untold}
+        range_ = self._log_range(database, commit.first_position, untold[-1].position)
+        earlier = [item for item in range_ if item.command.command_id not in known and self._has_outcome(database, item)]
+        run = Run(untold[0].kind, commit.branch, sorted([*earlier, *untold], key=lambda item: item.position))
         view = self._graph.view(database, commit.parents[0])
         outcomes, _ = self._decide(view, read_ontology(view), run)
-        self._append(database, events_of(outcomes[len(earlier) :], commit=commit.id))
+        wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
+        self._append(database, events_of(wanted, commit=commit.id))
 
-    def _decided(self, database: str, first: int, end: int) -> list[Placed]:
-        """Return the commands at `first` up to before `end` whose events are in the log: those of the run that came earlier."""
+    def _log_range(self, database: str, first: int, last: int) -> list[Placed]:
+        """Return the graph's commands at the log positions from `first` to `last`."""
         found: list[Placed] = []
         after = first - 1
-        while after < end - 1:
-            events = self._log.read(database, after=after, limit=end - 1 - after)
+        while after < last:
+            events = self._log.read(database, after=after, limit=last - after)
             if not events:
                 break
-            found.extend(placed(event) for event in events if event.position < end and is_graph_command(event))
+            found.extend(placed(event) for event in events if event.position <= last and is_graph_command(event))
             after = events[-1].position
-        return [item for item in found if self._has_outcome(database, item)]
+        return found
 
     def _has_outcome(self, database: str, item: Placed) -> bool:
         command = item.command
@@ -168,14 +174,35 @@ def last_changes(outcomes: Sequence[Outcome]) -> list[Node | Removal]:
     return list(found.values())
 
 
-def batch_of(run: Run, changes: Sequence[Node | Removal]) -> GraphBatch:
-    """Return the one batch of a run: its author, message, time and range follow from the commands."""
+def batch_of(branch: str, outcomes: Sequence[Outcome]) -> GraphBatch:
+    """Return the one batch of outcomes that change something: all of it follows from their commands, failed ones left out."""
+    changes = last_changes(outcomes)
+    placed_ = [outcome.placed for outcome in outcomes]
+    return batch(
+        branch,
+        changes,
+        actors={item.command.created_by for item in placed_},
+        times=[item.command.created_at for item in placed_],
+        positions=[item.position for item in placed_],
+    )
+
+
+def batch(
+    branch: str,
+    changes: Sequence[Node | Removal],
+    *,
+    actors: set[str | None],
+    times: Sequence[datetime],
+    positions: Sequence[int],
+) -> GraphBatch:
+    """Return the batch of `changes`, which commands of these actors, times and positions made: a replay makes the same one."""
+    first, last = min(positions), max(positions)
     return GraphBatch(
-        branch=run.branch,
+        branch=branch,
         changes=changes,
-        author=author_of({item.command.created_by for item in run.commands}),
-        message=f"{len(changes)} changes by commands {run.first_position}..{run.last_position}",
-        at=max(item.command.created_at for item in run.commands),
-        first_position=run.first_position,
-        last_position=run.last_position,
+        author=author_of(actors),
+        message=f"{len(changes)} changes by commands {first}..{last}",
+        at=max(times),
+        first_position=first,
+        last_position=last,
     )

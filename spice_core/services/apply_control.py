@@ -17,6 +17,11 @@ def author_of(actors: set[str | None]) -> str:
     return (found.pop() or PLATFORM) if len(actors) == 1 and found else PLATFORM
 
 
+def created_database_message(name: str) -> str:
+    """Return the message of a database's first commit."""
+    return f"create database {name}"
+
+
 def apply_control(graph: GraphStore, placed: Placed) -> Event:
     """Decide one command on a database or branch, bring it about, and return its event.
 
@@ -44,7 +49,7 @@ def create_database(graph: GraphStore, placed: Placed) -> str:
     commit = graph.create_database(
         command.db_name,
         author=author_of({command.created_by}),
-        message=f"create database {command.db_name}",
+        message=created_database_message(command.db_name),
         at=command.created_at,
         position=placed.position,
     )

@@ -27,16 +27,16 @@ def unlink_provenance(command: Command, aggregate_id: str) -> Provenance:
 
 
 def events_of(outcomes: Sequence[Outcome], *, commit: str | None) -> list[Event]:
-    """Return the events of `outcomes`, in order; `commit` is the graph commit that holds their changes."""
+    """Return the events of `outcomes`, in order; `commit` is the graph commit of those that change something."""
     return [event for outcome in outcomes for event in _events(outcome, commit)]
 
 
-def failed_event(placed: Placed, error: SpiceError, *, commit: str | None = None) -> Event:
+def failed_event(placed: Placed, error: SpiceError) -> Event:
     """Return the COMMAND_FAILED of a refused command."""
     data = {"error": error.message, "code": error.code, "details": error.details}
     command = placed.command
     event_id = domain_event_id(command.command_id, COMMAND_FAILED, command.aggregate_id)
-    return _event(placed, event_id, COMMAND_FAILED, command.aggregate_id, data, commit=commit)
+    return _event(placed, event_id, COMMAND_FAILED, command.aggregate_id, data, commit=None)
 
 
 def control_event(placed: Placed, data: Mapping[str, Any], *, commit: str | None) -> Event:
@@ -57,12 +57,12 @@ def aggregate_of_key(command: Command, key: str) -> str:
 
 def _events(outcome: Outcome, commit: str | None) -> Iterator[Event]:
     if outcome.failure is not None:
-        yield failed_event(outcome.placed, outcome.failure, commit=commit)
+        yield failed_event(outcome.placed, outcome.failure)
         return
     command = outcome.placed.command
     if command.command_type in BULK_MARKERS:
         data = {"branch": command.branch, "class_id": command.class_id, **command.payload}
-        yield control_event(outcome.placed, data, commit=commit)
+        yield control_event(outcome.placed, data, commit=None)
     for number, change in enumerate(outcome.changes):
         is_own = number == 0
         event_type = EVENT_OF[command.command_type] if is_own else INSTANCE_UPDATED

@@ -1,0 +1,161 @@
+"""Making the graph again from the domain events of the log, commit by commit, with the same ids."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from spice_core.domain import naming
+from spice_core.domain.events import DOMAIN, Event, RecordedEvent
+from spice_core.domain.graph import ONTOLOGY_CLASS, GraphBatch, Node, Provenance, Removal
+from spice_core.errors import BrokenChain, Conflict
+from spice_core.ports.graph_store import GraphStore
+from spice_core.services.apply_commands import batch
+from spice_core.services.apply_control import author_of, created_database_message
+from spice_core.services.event_log.event_log import EventLog
+
+_READ = 1000
+_NODE_EVENTS = frozenset(
+    f"{subject}_{what}" for subject in ("INSTANCE", "ONTOLOGY_CLASS") for what in ("CREATED", "UPDATED", "DELETED")
+)
+_CONTROL_EVENTS = frozenset({"DATABASE_CREATED", "DATABASE_DELETED", "BRANCH_CREATED", "BRANCH_DELETED"})
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRebuild:
+    """What a rebuild did: how many commits it made, and the log position it read to."""
+
+    commits: int
+    position: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """The events of one commit as they are collected."""
+
+    commit: str
+    branch: str
+    changes: dict[str, Node | Removal] = field(default_factory=dict)
+    actors: set[str | None] = field(default_factory=set)
+    positions: list[int] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
+
+    def batch(self) -> GraphBatch:
+        return batch(self.branch, list(self.changes.values()), actors=self.actors, times=self.times, positions=self.positions)
+
+
+class GraphRebuilder:
+    """Replays the log of a database into a graph store that does not have it yet.
+
+    Commands without a domain event are left to the graph worker, which has to be stopped meanwhile.
+    """
+
+    def __init__(self, *, log: EventLog, graph: GraphStore) -> None:
+        self._log = log
+        self._graph = graph
+
+    def rebuild(self, database: str, *, progress: Callable[[int], None] = lambda _position: None) -> GraphRebuild:
+        """Replay all domain events of `database`; `progress` is called with log positions.
+
+        Raises:
+            Conflict: the graph store has seen the database before: rebuild into an empty one.
+            BrokenChain: a commit came out with another id than the log says.
+        """
+        if self._graph.applied_position(database):
+            raise Conflict(f"the graph store already holds {database!r}; rebuild into an empty one")
+        commits = position = 0
+        group: _Group | None = None
+        for recorded in self._events(database):
+            position = recorded.position
+            if position % _READ == 0:
+                progress(position)
+            if group is not None and not _belongs(recorded.event, group):
+                commits += self._commit(database, group)
+                group = None
+            event = recorded.event
+            if _is_of_run(event):
+                group = group or _Group(event.metadata["commit"], event.data["branch"])
+                _collect(event, group)
+            else:
+                commits += self._control(database, event)
+        if group is not None:
+            commits += self._commit(database, group)
+        progress(position)
+        return GraphRebuild(commits, position)
+
+    def _events(self, database: str) -> Iterator[RecordedEvent]:
+        after = 0
+        while events := self._log.read(database, after=after, limit=_READ):
+            yield from (recorded for recorded in events if recorded.event.metadata.get("kind") == DOMAIN)
+            after = events[-1].position
+
+    def _commit(self, database: str, group: _Group) -> int:
+        commit = self._graph.apply(database, group.batch())
+        _check_same(database, group.commit, commit.id)
+        return 1
+
+    def _control(self, database: str, event: Event) -> int:
+        data, position = event.data, event.metadata.get("position", 0)
+        match event.event_type:
+            case "DATABASE_CREATED":
+                commit = self._graph.create_database(
+                    database,
+                    author=author_of({event.actor}),
+                    message=created_database_message(database),
+                    at=event.occurred_at,
+                    position=position,
+                )
+                _check_same(database, event.metadata["commit"], commit.id)
+                return 1
+            case "DATABASE_DELETED":
+                self._graph.drop_database(database, position=position)
+            case "BRANCH_CREATED":
+                self._graph.create_branch(
+                    database, data["branch"], source=event.metadata["commit"], at=event.occurred_at, position=position
+                )
+            case "BRANCH_DELETED":
+                self._graph.delete_branch(database, data["branch"], position=position)
+        return 0
+
+
+def _is_of_run(event: Event) -> bool:
+    """Whether the event tells of a change of a node."""
+    return event.event_type in _NODE_EVENTS
+
+
+def _belongs(event: Event, group: _Group) -> bool:
+    """The events of a commit stand together, but for failures and for what other handlers tell."""
+    if _is_of_run(event):
+        return bool(event.metadata["commit"] == group.commit)
+    return event.event_type not in _CONTROL_EVENTS
+
+
+def _collect(event: Event, group: _Group) -> None:
+    group.positions.append(event.metadata["position"])
+    group.actors.add(event.actor)
+    group.times.append(event.occurred_at)
+    change = _change(event)
+    group.changes[change.key] = change
+
+
+def _change(event: Event) -> Node | Removal:
+    data = event.data
+    is_class = event.aggregate_type == "OntologyClass"
+    class_id = ONTOLOGY_CLASS if is_class else data["class_id"]
+    key = naming.node_key(class_id, data["class_id"] if is_class else data["instance_id"])
+    document: Mapping[str, Any] | None = data["definition"] if is_class else data["data"]
+    number, position = event.sequence_number or 0, event.metadata["position"]
+    provenance = Provenance(event.event_id, event.command_id, event.actor, event.occurred_at, event.metadata.get("source"))
+    if document is None:
+        return Removal(key, number, position, provenance)
+    links = {name: _targets(document[name]) for name in data.get("links", ())}
+    return Node(key, class_id, document, links, number, position, provenance)
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _check_same(database: str, said: str, made: str) -> None:
+    if said != made:
+        raise BrokenChain(f"rebuilding {database!r} made commit {made} where the log says {said}", details={"database": database})
