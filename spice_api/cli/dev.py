@@ -86,4 +86,5 @@ def ensure_token(settings: Settings, state_dir: Path) -> Path | None:
 
 
 def _ensure(settings: Settings) -> None:
-    start_infrastructure(settings)
+    if settings.postgres_url is None:
+        companion_dsn(settings, "spice")

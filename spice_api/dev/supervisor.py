@@ -14,6 +14,7 @@ from spice_api.dev.child import Child, ChildState
 from spice_api.dev.instance_lock import InstanceLock, RunningInstance
 from spice_api.dev.output import Output
 from spice_api.dev.parts import Part
+from spice_core.errors import SpiceError
 
 NAME = "spice"
 EXIT_CLEAN = 0
@@ -119,10 +120,14 @@ class Supervisor:
         self._lock.note(RunningInstance(pid=os.getpid(), is_ready=self._is_announced, urls=urls, processes=processes))
 
     def _check_infrastructure(self) -> None:
-        if time.monotonic() - self._checked_at > _INFRASTRUCTURE_SECONDS:
+        if time.monotonic() - self._checked_at <= _INFRASTRUCTURE_SECONDS:
+            return
+        try:
             self._infrastructure.ensure()
-            self._note()
-            self._checked_at = time.monotonic()
+        except SpiceError as error:
+            self._say(f"the embedded server does not run: {error.message}")
+        self._note()
+        self._checked_at = time.monotonic()
 
     def _stop(self, code: int) -> int:
         """Ask everything to stop, wait, and kill what is left or everything on a second signal."""
