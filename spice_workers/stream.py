@@ -12,7 +12,7 @@ from spice_core.ports.read_models import CommandStatuses
 from spice_core.ports.work_ledger import Claim, Lease, WorkLedger
 from spice_core.services.dead_letters import is_for
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.handling import Handler
+from spice_core.services.handling import Handler, hold_name, lease_name
 from spice_workers.batch import BatchWork, Failure, Outcome, aggregate_of, error_text, item_of
 from spice_workers.crash_points import CrashPoints
 from spice_workers.limits import RunnerLimits
@@ -66,6 +66,7 @@ class Stream:
         self._pending: list[RecordedEvent] = []
         self._failures = 0
         self._idle_since: float | None = None
+        self._gives_way = False
         self._work = BatchWork(handler, database, between=self._check_stop)
         self._retries = Retries(handler.name, database, log=parts.log, work=parts.work, clock=parts.clock, limits=parts.limits)
 
@@ -108,6 +109,7 @@ class Stream:
             return
         try:
             self._parts.work.renew(lease, seconds=self._parts.limits.lease_seconds)
+            self._gives_way = self._parts.work.holder(hold_name(self.handler.name, self.database)) is not None
         except LeaseLost:
             self._forget_lease()
         except Unavailable:
@@ -124,6 +126,8 @@ class Stream:
             return  # it runs out by itself
 
     def _pass(self) -> Pass:
+        if self._gives_way:
+            self.release()
         lease = self.lease or self._acquire()
         if lease is None:
             self.paused_until = self._parts.clock.monotonic() + self._parts.limits.heartbeat_seconds
@@ -144,7 +148,10 @@ class Stream:
 
     def _acquire(self) -> Lease | None:
         parts, name = self._parts, self.handler.name
-        lease = parts.work.acquire(f"{name}:{self.database}", owner=parts.owner, seconds=parts.limits.lease_seconds)
+        self._gives_way = parts.work.holder(hold_name(name, self.database)) is not None
+        if self._gives_way:
+            return None
+        lease = parts.work.acquire(lease_name(name, self.database), owner=parts.owner, seconds=parts.limits.lease_seconds)
         if lease is not None:
             self.position = parts.work.position(name, self.database)
             self._parked = dict(parts.work.parked_aggregates(name, self.database))

@@ -76,6 +76,10 @@ class WorkLedger(ABC):
         """Give a lease back; releasing a lost lease does nothing."""
 
     @abstractmethod
+    def holder(self, name: str) -> str | None:
+        """Return the owner of the lease `name` if it is alive, None where it is free, expired or released."""
+
+    @abstractmethod
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         """Claim `items` (of one database) in one commit; return the answer for each `event_id`.
 

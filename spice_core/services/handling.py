@@ -7,6 +7,16 @@ from typing import ClassVar
 from spice_core.domain.events import RecordedEvent
 
 
+def lease_name(handler: str, database: str) -> str:
+    """Return the lease of a handler's stream: whoever has it may handle and mark."""
+    return f"{handler}:{database}"
+
+
+def hold_name(handler: str, database: str) -> str:
+    """Return the lease that asks the worker of a stream to give way, for as long as it is held (a rebuild does)."""
+    return f"hold:{handler}:{database}"
+
+
 class Handler(ABC):
     """A consumer of the log: the graph, the registry, or a projection.
 

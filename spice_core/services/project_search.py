@@ -55,6 +55,19 @@ class SearchProjector(Handler):
                     self._change(database, branch, event)
         self._search.refresh(database)
 
+    def learn(self, database: str, event: RecordedEvent) -> None:
+        """Take note of a class or branch that the generation has already: what a resumed rebuild starts with."""
+        branch, data = str(event.event.data.get("branch") or "main"), event.event.data
+        if event.event.event_type in CLASS_EVENTS:
+            known = self._known(database, branch)
+            known.pop(data["class_id"], None)
+            if data.get("definition") is not None:
+                known[data["class_id"]] = class_from_json(data["definition"], max_properties=_ANY_SIZE)
+        elif event.event.event_type == BRANCH_CREATED:
+            self._classes[database, branch] = dict(self._known(database, str(data.get("source") or "main")))
+        elif event.event.event_type == BRANCH_DELETED:
+            self._classes.pop((database, branch), None)
+
     def _change(self, database: str, branch: str, recorded: RecordedEvent) -> None:
         event = recorded.event
         if event.event_type in CLASS_EVENTS:

@@ -97,6 +97,16 @@ def test_renewed_lease_stays_mine(work, db):
     assert work.acquire(f"graph:{db}", owner="other", seconds=HOUR) is None
 
 
+def test_holder_is_the_live_owner_or_nobody(work, db):
+    assert work.holder(f"graph:{db}") is None
+    lease = lease_of(work, db)
+    assert work.holder(f"graph:{db}") == "me"
+    work.release(lease)
+    assert work.holder(f"graph:{db}") is None
+    lease_of(work, db, seconds=0)
+    assert work.holder(f"graph:{db}") is None
+
+
 def test_releasing_a_lost_lease_does_nothing(work, db):
     old = lease_of(work, db, seconds=0)
     lease_of(work, db, owner="other")
@@ -314,6 +324,7 @@ def test_every_method_of_a_closed_ledger_raises_closed(work, db):
         lambda: work.acquire("x", owner="me", seconds=1),
         lambda: work.renew(lease, seconds=1),
         lambda: work.release(lease),
+        lambda: work.holder("x"),
         lambda: work.claim(lease, "graph", items(db, 1)),
         lambda: work.mark_done(lease, "graph", items(db, 1), database=db, position=1),
         lambda: work.mark_failed(lease, "graph", item(db, 1), error="x"),

@@ -64,6 +64,12 @@ class MemoryWorkLedger(WorkLedger):
             if self._holds(lease):
                 self._leases[lease.name].owner = None
 
+    def holder(self, name: str) -> str | None:
+        with self._lock:
+            self._check_open()
+            held = self._leases.get(name)
+            return held.owner if held is not None and held.expires_at > self._clock.now() else None
+
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         with self._lock:
             self._fence(lease)

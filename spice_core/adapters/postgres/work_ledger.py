@@ -43,6 +43,12 @@ class PostgresWorkLedger(WorkLedger):
         with self._postgres.connection(autocommit=True) as connection:
             connection.execute(self._sql["release"], _names(lease))
 
+    def holder(self, name: str) -> str | None:
+        self._check_open()
+        with self._postgres.connection(autocommit=True) as connection:
+            row = connection.execute(self._sql["holder"], {"name": name}).fetchone()
+        return row[0] if row else None
+
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         self._check_open()
         if not items:

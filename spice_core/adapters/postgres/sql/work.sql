@@ -18,6 +18,9 @@ UPDATE spice_work.leases SET expires_at = clock_timestamp() + make_interval(secs
 UPDATE spice_work.leases SET owner = NULL, expires_at = clock_timestamp()
  WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s;
 
+-- name: holder
+SELECT owner FROM spice_work.leases WHERE name = %(name)s AND expires_at > clock_timestamp();
+
 -- name: fence
 SELECT 1 FROM spice_work.leases WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR NO KEY UPDATE;
 
