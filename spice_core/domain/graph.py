@@ -1,10 +1,12 @@
 """What a graph store keeps: nodes with their links, commits, branches, differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from spice_core.domain.queries import Filter
 
 ONTOLOGY_CLASS = "_Class"
 """The reserved class of ontology definitions: the node `_Class/Product` holds the definition of `Product`."""
@@ -119,6 +121,24 @@ class Link:
     source: str
     predicate: str
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a walk: along `predicate` (None: any), to nodes of `target_classes` (empty: any) that meet all `filters`."""
+
+    predicate: str | None = None
+    direction: Direction = Direction.OUT
+    target_classes: Collection[str] = ()
+    filters: Sequence[Filter] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A node that a walk reaches, and after how many hops it does so first."""
+
+    key: str
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.errors import InvalidQuery
 
 NUMBER_PATTERN = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,3})?"
-LONGEST_NUMBER = 100
+LONGEST_NUMBER = 250
 DATE_PATTERN = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 TIMESTAMP_PATTERN = DATE_PATTERN + r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?Z"
 

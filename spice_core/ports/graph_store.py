@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from spice_core.domain.graph import Branch, Commit, Difference, Direction, GraphBatch, Link, Node, NodePage
+from spice_core.domain.graph import Branch, Commit, Difference, Direction, GraphBatch, Hop, Link, Node, NodePage, Reached
 from spice_core.domain.queries import Filter, Sort
 
 
@@ -63,6 +63,14 @@ class GraphView(ABC):
         `predicate` None follows every predicate. `target_classes` (empty: any) and `filters` apply to the node at the
         far end, which must exist. Links come in the order (near key, predicate, far key); `limit` cuts that order, so a
         caller that asks for one more than it wants knows whether there was more.
+        """
+
+    @abstractmethod
+    def reach(self, keys: Collection[str], hops: Sequence[Hop], *, limit: int | None = None) -> Sequence[Reached]:
+        """Return the nodes that are reached from `keys` by taking `hops` one after the other, without the links between.
+
+        A node is reached once, at its least depth (1 after the first hop), and the next hop goes on from there; the nodes
+        of `keys` are never reached, so that circles end. They come by depth, then key; `limit` cuts that order.
         """
 
 

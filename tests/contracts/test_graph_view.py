@@ -7,7 +7,7 @@ import pytest
 from graph_samples import Writer, batch, node, provenance, removal
 from graph_store_adapters import GRAPH_STORES
 
-from spice_core.domain.graph import Direction, Link, NodePage
+from spice_core.domain.graph import Direction, Hop, Link, NodePage
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.errors import BranchNotFound, CommitNotFound, DatabaseNotFound, InvalidQuery
 from spice_core.ports.graph_store import GraphView
@@ -326,6 +326,43 @@ def test_expand_cuts_the_order_at_the_limit(writer: Writer) -> None:
     assert hop(view(writer), "A/1", target_classes=["B"], limit=2) == [("A/1", "by", "B/1"), ("A/1", "to", "B/1")]
     above = [Filter("x", Operator.GT, 3, Kind.INTEGER)]
     assert hop(view(writer), "A/1", filters=above, limit=1) == [("A/1", "to", "B/2")]
+
+
+def walk(seen: GraphView, near: list[str], *hops: Hop, limit: int | None = None) -> list[tuple[str, int]]:
+    return [(found.key, found.depth) for found in seen.reach(near, hops, limit=limit)]
+
+
+def test_reach_gives_each_node_once_at_its_least_depth_by_depth_and_key(writer: Writer) -> None:
+    links = {"A/1": ["A/3", "A/2"], "A/2": ["A/4", "A/1", "A/2"], "A/3": ["A/2", "A/4", "B/0"], "A/4": ["A/5"], "A/5": ["A/1"]}
+    writer.write(*(node(key, {"x": int(key[-1])}, {"to": held}) for key, held in links.items()))
+    seen = view(writer)
+    assert walk(seen, ["A/1"], *[Hop()] * 9) == [("A/2", 1), ("A/3", 1), ("A/4", 2), ("A/5", 3)]
+    assert walk(seen, ["A/1"], Hop(), Hop(), limit=2) == [("A/2", 1), ("A/3", 1)]
+    assert walk(seen, ["A/1", "A/4", "none/1"], Hop()) == [("A/2", 1), ("A/3", 1), ("A/5", 1)]
+    assert walk(seen, ["A/1"]) == []
+    assert walk(seen, [], Hop()) == []
+
+
+def test_reach_goes_on_only_from_nodes_that_meet_what_their_hop_asks(writer: Writer) -> None:
+    linked(writer)
+    above = (Filter("x", Operator.GT, 3, Kind.INTEGER),)
+    seen = view(writer)
+    assert walk(seen, ["A/1"], Hop("to", filters=above), Hop("back")) == [("B/2", 1)]
+    assert walk(seen, ["A/2"], Hop("to"), Hop(target_classes=["B"])) == [("A/1", 1), ("B/1", 2), ("B/2", 2)]
+    assert walk(seen, ["B/1"], Hop("by", IN), Hop("to", filters=above)) == [("A/1", 1), ("B/2", 2)]
+    assert walk(seen, ["B/1"], Hop("never", IN), Hop()) == []
+    assert walk(seen, ["A/1"], Hop(filters=above), Hop(direction=IN), Hop("to")) == [("B/2", 1)]
+    with pytest.raises(InvalidQuery):
+        walk(seen, ["A/1"], Hop(), Hop(filters=[Filter("x", Operator.GT, {}, Kind.JSON)]))
+
+
+def test_reach_on_a_branch_follows_what_the_branch_sees(writer: Writer) -> None:
+    linked(writer)
+    writer.branch("b")
+    writer.write(node("A/2", links={"to": ["B/2"]}), removal("B/1"), branch="b")
+    assert walk(view(writer, "b"), ["B/2"], Hop(direction=IN)) == [("A/1", 1), ("A/2", 1)]
+    assert walk(view(writer, "b"), ["A/2"], Hop(), Hop()) == [("B/2", 1), ("A/1", 2)]
+    assert walk(view(writer), ["A/2"], Hop(), Hop()) == [("A/1", 1), ("B/1", 2), ("B/2", 2)]
 
 
 def test_removed_node_takes_its_links_out_with_it(writer: Writer) -> None:

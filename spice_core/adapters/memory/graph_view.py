@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from spice_core.adapters.memory.graph_history import Snapshot, link_pairs
-from spice_core.domain.graph import Commit, Direction, Link, Node, NodePage
+from spice_core.domain.graph import Commit, Direction, Hop, Link, Node, NodePage, Reached
 from spice_core.domain.matching import Condition, check_sort, condition, mark_text, marked_value, meets, sort_value
 from spice_core.domain.node_records import decode_node
 from spice_core.domain.paging import PageMark, decode_mark, encode_mark, query_fingerprint
@@ -79,6 +79,17 @@ class MemoryGraphView(GraphView):
         else:
             links = [Link(far, name, near) for near, name, far in found]
         return links[:limit]
+
+    def reach(self, keys: Collection[str], hops: Sequence[Hop], *, limit: int | None = None) -> Sequence[Reached]:
+        conditions = [[condition(item) for item in hop.filters] for hop in hops]
+        seen, frontier = set(keys), set(keys)
+        reached: list[Reached] = []
+        for depth, (hop, asked) in enumerate(zip(hops, conditions, strict=True), start=1):
+            ends = {far for near in frontier for _, _, far in self._hops(near, hop.predicate, hop.direction)} - seen
+            frontier = {far for far in ends if self._is_wanted(far, hop.target_classes, asked)}
+            seen |= frontier
+            reached += [Reached(key, depth) for key in sorted(frontier)]
+        return reached[:limit]
 
     def _hops(self, key: str, predicate: str | None, direction: Direction) -> list[tuple[str, str, str]]:
         if direction is Direction.OUT:

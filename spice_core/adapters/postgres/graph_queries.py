@@ -8,7 +8,7 @@ from spice_core.adapters.postgres.graph_filters import Fields, Parameters
 from spice_core.adapters.postgres.graph_writer import PREFIX_SHIFT
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.versioned_map import Pin
-from spice_core.domain.graph import Direction
+from spice_core.domain.graph import Direction, Hop
 from spice_core.domain.paging import PageMark
 from spice_core.domain.queries import Filter, Sort
 
@@ -102,20 +102,11 @@ class PinnedQueries:
             conditions=fields.conditions,
         )
 
-    def expand(
-        self,
-        keys: Collection[str],
-        *,
-        predicate: str | None,
-        direction: Direction,
-        classes: Collection[str],
-        filters: Sequence[Filter],
-        limit: int | None,
-    ) -> Statement:
+    def expand(self, keys: Collection[str], hop: Hop, *, limit: int | None) -> Statement:
         """Near key, predicate and far key of the links of `keys`."""
         parameters = Parameters()
-        fields = Fields(parameters, filters)
-        is_out = direction is Direction.OUT
+        fields = Fields(parameters, hop.filters)
+        far = _far(hop)
         # A link seen from its target belongs to a version that is seen: its source needs no proof.
         proof = self._sql["far_exists"].format(
             visible=self.visible("hop.far"), fields=fields.join("other.value"), conditions=fields.conditions
@@ -123,9 +114,38 @@ class PinnedQueries:
         return self._statement(
             "expand",
             parameters,
-            {"keys": list(keys), "predicate": predicate, "classes": list(classes), "limit": limit},
-            hops=self._hops(direction, predicate, classes),
-            exists=proof if is_out or filters else "true",
+            {"keys": list(keys)},
+            asked=self._sql["asked_keys"],
+            hops=self._hops(parameters, hop, "asked", f"near.key AS near, link.predicate, {far} AS far"),
+            exists=proof if hop.direction is Direction.OUT or hop.filters else "true",
+            limit=_limit(parameters, limit),
+        )
+
+    def reach(self, keys: Collection[str], hops: Sequence[Hop], *, limit: int | None) -> Statement:
+        """Key and depth of the nodes that are reached from `keys`, level by level."""
+        parameters = Parameters()
+        names = ["asked", *(f"level{depth}" for depth in range(1, len(hops) + 1))]
+        levels = []
+        for depth, hop in enumerate(hops, start=1):
+            fields = Fields(parameters, hop.filters)
+            level = self._sql["reach_level"].format(
+                depth=depth,
+                hops=self._hops(parameters, hop, names[depth - 1], f"{_far(hop)} AS id"),
+                earlier=" UNION ALL ".join(self._sql["level_ids"].format(level=name) for name in names[:depth]),
+                visible=self.visible("found.id"),
+                fields=fields.join("seen.value"),
+                conditions=fields.conditions,
+            )
+            levels.append(level)
+        reached = [self._sql["level_depths"].format(depth=depth, level=name) for depth, name in enumerate(names) if depth]
+        return self._statement(
+            "reach",
+            parameters,
+            {"keys": list(keys)},
+            asked=self._sql["asked_keys"],
+            levels=", ".join(levels),
+            reached=" UNION ALL ".join(reached),
+            limit=_limit(parameters, limit),
         )
 
     def diff(self, other: Pin, values: dict[str, Any]) -> Statement:
@@ -145,17 +165,19 @@ class PinnedQueries:
         """The version of `key` (an SQL expression) that the pin sees, as a lateral subquery of no or one row."""
         return self._sql[f"visible_in_{self._shape}"].format(key=key, layers="layers", numbers="numbers")
 
-    def _hops(self, direction: Direction, predicate: str | None, classes: Collection[str]) -> str:
-        far = "link.target" if direction is Direction.OUT else "link.source"
+    def _hops(self, parameters: Parameters, hop: Hop, near: str, chosen: str) -> str:
+        """The links of the nodes of `near` (a table with column id); `chosen` is what to return of them."""
         parts = []
-        if predicate is not None:
-            parts.append(self._sql["wanted_predicate"])
-        if classes:
-            parts.append(self._sql["wanted_classes"].format(far=far, shift=PREFIX_SHIFT))
+        if hop.predicate is not None:
+            parts.append(self._sql["wanted_predicate"].format(predicate=parameters.add(hop.predicate, "text")))
+        if hop.target_classes:
+            classes = parameters.add(list(hop.target_classes), "text[]")
+            parts.append(self._sql["wanted_classes"].format(far=_far(hop), shift=PREFIX_SHIFT, classes=classes))
         wanted = " AND ".join(parts) or "true"
-        if direction is Direction.OUT:
-            return self._sql["hops_out"].format(visible=self.visible("near.id"), wanted=wanted)
-        return self._sql[f"hops_in_{self._shape}"].format(wanted=wanted)
+        if hop.direction is Direction.OUT:
+            visible = self.visible("near.id")
+            return self._sql["hops_out"].format(chosen=chosen, near=near, visible=visible, wanted=wanted)
+        return self._sql[f"hops_in_{self._shape}"].format(chosen=chosen, near=near, wanted=wanted)
 
     def _entries(self, parameters: Parameters, prefixes: Collection[int]) -> str:
         """All entries of some classes: for a branch, its few changes first, then what they leave of the deepest layer."""
@@ -173,3 +195,11 @@ class PinnedQueries:
         text = self._sql[name].format(**parts)
         upper = {"upper_layers": self._pinned["layers"][:-1], "upper_numbers": self._pinned["numbers"][:-1]}
         return Statement(text.encode(), {**self._pinned, **upper, **parameters.values, **values})
+
+
+def _far(hop: Hop) -> str:
+    return "link.target" if hop.direction is Direction.OUT else "link.source"
+
+
+def _limit(parameters: Parameters, limit: int | None) -> str:
+    return "" if limit is None else f"LIMIT {parameters.add(limit, 'bigint')}"

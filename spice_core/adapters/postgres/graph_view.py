@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from spice_core.adapters.postgres.connection import Connection
 from spice_core.adapters.postgres.graph_queries import PinnedQueries, Statement
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.versioned_map import Pin
-from spice_core.domain.graph import Commit, Direction, Link, Node, NodePage
+from spice_core.domain.graph import Commit, Direction, Hop, Link, Node, NodePage, Reached
 from spice_core.domain.matching import check_sort, condition, is_storable
 from spice_core.domain.node_records import decode_node
 from spice_core.domain.paging import PageMark, decode_mark, encode_mark, query_fingerprint
@@ -78,20 +79,23 @@ class PostgresGraphView(GraphView):
         filters: Sequence[Filter] = (),
         limit: int | None = None,
     ) -> Sequence[Link]:
-        statement = self._queries.expand(
-            _storable(keys),
-            predicate=predicate,
-            direction=direction,
-            classes=_storable(target_classes),
-            filters=filters,
-            limit=limit,
-        )
-        if not keys or not _storable([predicate or ""]):
+        near = _storable(keys)
+        hop = _storable_hop(Hop(predicate, direction, target_classes, filters))
+        if hop is None or not near:
             return []
-        rows = self._execute(statement, is_prepared=True)
+        rows = self._execute(self._queries.expand(near, hop, limit=limit), is_prepared=True)
         if direction is Direction.OUT:
             return [Link(near, name, far) for near, name, far in rows]
         return [Link(far, name, near) for near, name, far in rows]
+
+    def reach(self, keys: Collection[str], hops: Sequence[Hop], *, limit: int | None = None) -> Sequence[Reached]:
+        passable = [_storable_hop(hop) for hop in hops]
+        possible = [hop for hop in passable[: passable.index(None) if None in passable else None] if hop]
+        near = _storable(keys)
+        if not possible or not near:
+            return []
+        rows = self._execute(self._queries.reach(near, possible, limit=limit), is_prepared=True)
+        return [Reached(key, depth) for key, depth in rows]
 
     def _rows(
         self,
@@ -124,6 +128,16 @@ class PostgresGraphView(GraphView):
 def _storable(texts: Collection[str]) -> list[str]:
     """What no store can hold is not there, and PostgreSQL would refuse the question."""
     return [text for text in set(texts) if is_storable(text)]
+
+
+def _storable_hop(hop: Hop) -> Hop | None:
+    """Return `hop` as it can be asked, None if nothing can be linked that way. Raises as `domain.matching.condition`."""
+    for asked in hop.filters:
+        condition(asked)
+    classes = _storable(hop.target_classes)
+    if (hop.predicate is not None and not is_storable(hop.predicate)) or (hop.target_classes and not classes):
+        return None
+    return replace(hop, target_classes=classes)
 
 
 def _node(key: str, value: str) -> Node:

@@ -111,7 +111,7 @@ RETURN CASE jsonb_typeof(value) WHEN 'string' THEN value #>> '{}' END;
 CREATE FUNCTION spice_graph.as_number(value jsonb) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE jsonb_typeof(value)
     WHEN 'number' THEN value::numeric
-    WHEN 'string' THEN CASE WHEN length(value #>> '{}') <= 100
+    WHEN 'string' THEN CASE WHEN length(value #>> '{}') <= 250
                              AND value #>> '{}' ~ '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,3})?$'
                             THEN (value #>> '{}')::numeric END
 END;

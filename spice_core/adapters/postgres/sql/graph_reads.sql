@@ -39,7 +39,7 @@ WITH overlay AS MATERIALIZED (
 -- name: get
 SELECT key.key, seen.value::text
   FROM spice_graph.key CROSS JOIN LATERAL {visible} AS seen
- WHERE key.repo = %(repo)s AND key.key = ANY(%(keys)s::text[]) AND seen.value IS NOT NULL;
+ WHERE key.repo = %(repo)s AND key.key = ANY(ARRAY(SELECT unnest(%(keys)s::text[]))) AND seen.value IS NOT NULL;
 
 -- name: key_range
 (SELECT key.id, key.key FROM spice_graph.key
@@ -66,27 +66,27 @@ SELECT key.key, seen.value::text, ({sort})::text
 SELECT count(*) FROM ({entries}) AS seen {fields} WHERE seen.value IS NOT NULL AND {conditions};
 
 -- name: wanted_predicate
-link.predicate = (SELECT id FROM spice_graph.predicate WHERE repo = %(repo)s AND name = %(predicate)s);
+link.predicate = (SELECT id FROM spice_graph.predicate WHERE repo = %(repo)s AND name = {predicate});
 
 -- name: wanted_classes
-({far} >> {shift}) = ANY (ARRAY(SELECT id FROM spice_graph.prefix
-                                 WHERE repo = %(repo)s AND name = ANY(%(classes)s::text[])));
+({far} >> {shift}) = ANY (ARRAY(SELECT id FROM spice_graph.prefix WHERE repo = %(repo)s AND name = ANY({classes})));
 
 -- name: hops_out
-SELECT near.key AS near, link.predicate, link.target AS far
-  FROM near CROSS JOIN LATERAL {visible} AS version
+SELECT {chosen}
+  FROM {near} AS near CROSS JOIN LATERAL {visible} AS version
  CROSS JOIN LATERAL unnest(version.predicates, version.targets) AS link (predicate, target)
  WHERE {wanted};
 
 -- name: hops_in_layer
-SELECT near.key AS near, link.predicate, link.source AS far
-  FROM near JOIN spice_graph.arrival AS link
+SELECT {chosen}
+  FROM {near} AS near JOIN spice_graph.arrival AS link
        ON link.layer = %(layer)s AND link.target = near.id AND link.since <= %(number)s AND link.until > %(number)s
  WHERE {wanted};
 
 -- name: hops_in_chain
-SELECT near.key AS near, link.predicate, link.source AS far
-  FROM near CROSS JOIN unnest(%(layers)s::int[], %(numbers)s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
+SELECT {chosen}
+  FROM {near} AS near
+ CROSS JOIN unnest(%(layers)s::int[], %(numbers)s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
   JOIN spice_graph.arrival AS link
        ON link.layer = chain.layer AND link.target = near.id AND link.since <= chain.number AND link.until > chain.number
  WHERE {wanted}
@@ -98,14 +98,38 @@ SELECT near.key AS near, link.predicate, link.source AS far
 -- name: far_exists
 EXISTS (SELECT FROM {visible} AS other {fields} WHERE other.value IS NOT NULL AND {conditions});
 
+-- name: asked_keys
+-- The asked keys are hidden from the planner in an ARRAY(...): else every call looks so different from the average that a
+-- statement is planned anew each time, which takes longer than running it.
+SELECT id, key FROM spice_graph.key WHERE repo = %(repo)s AND key = ANY(ARRAY(SELECT unnest(%(keys)s::text[])));
+
 -- name: expand
-WITH near AS MATERIALIZED (
-         SELECT id, key FROM spice_graph.key WHERE repo = %(repo)s AND key = ANY(%(keys)s::text[])),
+WITH asked AS MATERIALIZED ({asked}),
      hop AS ({hops})
 SELECT hop.near, predicate.name, key.key
   FROM hop JOIN spice_graph.predicate ON predicate.id = hop.predicate JOIN spice_graph.key ON key.id = hop.far
  WHERE {exists}
- ORDER BY 1, 2, 3 LIMIT %(limit)s;
+ ORDER BY 1, 2, 3 {limit};
+
+-- name: reach
+WITH asked AS MATERIALIZED ({asked}),
+     {levels}
+SELECT key.key, reached.depth
+  FROM ({reached}) AS reached JOIN spice_graph.key ON key.id = reached.id
+ ORDER BY reached.depth, key.key {limit};
+
+-- name: reach_level
+-- EXCEPT is hashed whatever the planner expects; an anti join over levels becomes a nested loop over thousands.
+found{depth} AS ({hops} EXCEPT ({earlier})),
+level{depth} AS MATERIALIZED (
+    SELECT found.id FROM found{depth} AS found CROSS JOIN LATERAL {visible} AS seen {fields}
+     WHERE seen.value IS NOT NULL AND {conditions});
+
+-- name: level_ids
+SELECT id FROM {level};
+
+-- name: level_depths
+SELECT id, {depth} AS depth FROM {level};
 
 -- name: prefix_ids
 SELECT id FROM spice_graph.prefix WHERE repo = %(repo)s AND name = ANY(%(names)s::text[]);
