@@ -1,7 +1,7 @@
 """The correctness registry's view of the log: which events are known, and how far each aggregate is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -63,6 +63,14 @@ class Ledger(ABC):
         """Return the folded head, `numbers` (0 where unknown is left out) and `known`, all of one snapshot.
 
         An unfolded database has `EMPTY_HEAD`: segment 0, position 0 and an all-zero hash.
+        """
+
+    @abstractmethod
+    def visit_keys(self, database: str, visit: Callable[[Iterable[str]], None]) -> FoldedHead:
+        """Give `visit`, in blocks, the `event_key` of every folded event and the name of every numbered aggregate.
+
+        All of one snapshot, whose folded head is returned; in no order, nothing twice. A block is good until `visit`
+        returns.
         """
 
     @abstractmethod

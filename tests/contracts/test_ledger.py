@@ -9,6 +9,7 @@ import pytest
 from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.ledger import PostgresLedger
+from spice_core.domain.event_keys import event_key
 from spice_core.errors import Closed, LedgerUnavailable
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger
 
@@ -53,6 +54,17 @@ def test_a_fold_shows_index_numbers_and_head_of_one_snapshot(ledger: Ledger):
     assert dict(view.numbers) == {"Instance|a": 1, "Instance|b": 1}
     assert dict(view.known) == {e.event_id: e for e in entries}
     assert ledger.heads() == {"db": head(3)}
+
+
+def test_keys_of_one_snapshot_are_visited_once_each(ledger: Ledger):
+    keys: list[str] = []
+    assert ledger.visit_keys("db", keys.extend) == EMPTY_HEAD
+    assert keys == []
+    entries = [entry(1), entry(2, aggregate="Instance|b", number=1), entry(3, aggregate="Instance|c", is_command=False)]
+    ledger.fold("db", entries, since=EMPTY_HEAD, head=head(3))
+    ledger.fold("other", [entry(9)], since=EMPTY_HEAD, head=head(9))
+    assert ledger.visit_keys("db", keys.extend) == head(3)
+    assert sorted(keys) == sorted(["Instance|a", "Instance|b", *(event_key(e.event_id) for e in entries)])
 
 
 def test_only_commands_advance_an_aggregate(ledger: Ledger):
@@ -144,6 +156,7 @@ def test_every_method_of_a_closed_ledger_raises_and_close_repeats(ledger: Ledger
         lambda: ledger.fold("db", [], since=EMPTY_HEAD, head=head(1)),
         enter,
         ledger.heads,
+        lambda: ledger.visit_keys("db", print),
         lambda: ledger.forget("db"),
     ]
     for call in calls:
@@ -158,6 +171,7 @@ def test_a_server_that_is_away_is_ledger_unavailable(tmp_path):
         lambda: ledger.view("db"),
         lambda: ledger.fold("db", [], since=EMPTY_HEAD, head=head(1)),
         ledger.heads,
+        lambda: ledger.visit_keys("db", print),
         lambda: ledger.forget("db"),
     ]
     for call in calls:

@@ -6,6 +6,7 @@ Every run is decided by its seed; a failing one is printed and can be run again 
 import copy
 import random
 from collections import Counter
+from collections.abc import Callable, Iterable
 
 import pytest
 from event_log_world import DB, SeededIds, VirtualClock, all_events, command
@@ -15,7 +16,7 @@ from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.memory.object_store import MemoryObjectStore
 from spice_core.domain.events import Event
 from spice_core.errors import CorruptSegment, LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict, StoreUnavailable
-from spice_core.ports.ledger import LedgerView
+from spice_core.ports.ledger import FoldedHead, LedgerView
 from spice_core.services.event_log.event_log import AppendResult, EventLog, LogLimits
 
 FAULTS = {"put": [REFUSED, ANSWER_LOST, LATE], "get": [REFUSED, CUT], "size": [REFUSED], "list": [REFUSED]}
@@ -34,6 +35,11 @@ class ForgetfulLedger(MemoryLedger):
         if self._dice.random() < self.trouble:
             raise LedgerUnavailable
         return super().view(database, **asked)  # type: ignore[arg-type]
+
+    def visit_keys(self, database: str, visit: Callable[[Iterable[str]], None]) -> FoldedHead:
+        if self._dice.random() < self.trouble:
+            raise LedgerUnavailable
+        return super().visit_keys(database, visit)
 
     def snapshot(self) -> object:
         return copy.deepcopy(self._databases)
@@ -129,6 +135,7 @@ class Simulation:
     def fold(self, process: EventLog) -> None:
         try:
             process.fold(DB)
+            process._load_filter(DB)  # what the background thread does after a fold
         except (StoreUnavailable, LedgerUnavailable, CorruptSegment):
             return
         self.snapshots.append(self.ledger.snapshot())

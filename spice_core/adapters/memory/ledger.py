@@ -1,10 +1,11 @@
 """The ledger in memory, for simulation and tests."""
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from spice_core.domain.event_keys import event_key
 from spice_core.errors import Closed
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger, LedgerView
 
@@ -32,6 +33,16 @@ class MemoryLedger(Ledger):
             numbers = {name: folded.numbers[name] for name in aggregates if name in folded.numbers}
             known = {event_id: folded.known[event_id] for event_id in event_ids if event_id in folded.known}
             return LedgerView(folded.head, numbers, known)
+
+    def visit_keys(self, database: str, visit: Callable[[Iterable[str]], None]) -> FoldedHead:
+        with self._lock:
+            self._check_open()
+            folded = self._databases.get(database, _Folded())
+            keys = [event_key(event_id) for event_id in folded.known]
+            names, head = list(folded.numbers), folded.head
+        visit(keys)
+        visit(names)
+        return head
 
     def fold(self, database: str, entries: Sequence[IndexEntry], *, since: FoldedHead, head: FoldedHead) -> bool:
         with self._lock:

@@ -1,20 +1,19 @@
 """The ledger in PostgreSQL."""
 
-import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
 from spice_core.adapters.postgres.connection import Connection, Postgres
 from spice_core.adapters.postgres.queries import load_queries
+from spice_core.domain.event_keys import event_key
 from spice_core.errors import Closed
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger, LedgerView
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_KEYS_PER_BLOCK = 10_000
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
@@ -47,6 +46,18 @@ class PostgresLedger(Ledger):
             else:
                 known[ids[name]] = _entry(ids[name], values)
         return LedgerView(head, numbers, known)
+
+    def visit_keys(self, database: str, visit: Callable[[Iterable[str]], None]) -> FoldedHead:
+        self._check_open()
+        with self._postgres.connection() as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            row = connection.execute(self._sql["head"], (database,)).fetchone()
+            for query in ("event_keys", "aggregate_names"):
+                with connection.cursor(f"spice_{query}") as cursor:
+                    cursor.execute(self._sql[query], (database,))
+                    while block := cursor.fetchmany(_KEYS_PER_BLOCK):
+                        visit([name for (name,) in block])
+        return EMPTY_HEAD if row is None else FoldedHead(*row)
 
     def fold(self, database: str, entries: Sequence[IndexEntry], *, since: FoldedHead, head: FoldedHead) -> bool:
         self._check_open()
@@ -116,13 +127,6 @@ class PostgresLedger(Ledger):
     def _check_open(self) -> None:
         if self._is_closed:
             raise Closed("The ledger is closed.")
-
-
-def event_key(event_id: str) -> str:
-    """Return the UUID text under which an event id is indexed: itself, or 16 bytes hashed from another text."""
-    if _UUID.fullmatch(event_id):
-        return event_id
-    return str(UUID(bytes=hashlib.blake2b(event_id.encode(), digest_size=16).digest()))
 
 
 def _entry(event_id: str, values: Sequence[Any]) -> IndexEntry:

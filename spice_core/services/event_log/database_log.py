@@ -4,10 +4,12 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from spice_core.domain.event_keys import event_key
 from spice_core.errors import BrokenChain, LogBehind
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger, LedgerView
 from spice_core.services.event_log.decision import Plan, Request, decide
+from spice_core.services.event_log.key_filter import KeyFilter
 from spice_core.services.event_log.segment import build_segment
 from spice_core.services.event_log.segments import Put, Segments
 from spice_core.services.event_log.tail import Tail, check_same, head_of
@@ -30,7 +32,15 @@ class DatabaseLog:
     """One database's log. Its methods need `turn`, which one thread at a time holds; `unfolded` and counters do not."""
 
     def __init__(
-        self, database: str, *, segments: Segments, ledger: Ledger, ids: IdSource, writer_id: str, max_tail_events: int
+        self,
+        database: str,
+        *,
+        segments: Segments,
+        ledger: Ledger,
+        ids: IdSource,
+        writer_id: str,
+        max_tail_events: int,
+        max_filter_keys: int,
     ) -> None:
         self.database = database
         self.turn = threading.Lock()
@@ -40,7 +50,9 @@ class DatabaseLog:
         self._ids = ids
         self._writer_id = writer_id
         self._max_tail_events = max_tail_events
+        self._max_filter_keys = max_filter_keys
         self._tail: Tail | None = None
+        self._folded: FoldedHead | None = None
 
     @property
     def tail(self) -> Tail | None:
@@ -73,23 +85,47 @@ class DatabaseLog:
         raise LogBehind("Other writers won every slot; retry in a moment.", details={"retry_after_seconds": 1})
 
     def know(self, *, event_ids: Collection[str] = (), aggregates: Collection[str] = ()) -> Mapping[str, IndexEntry]:
-        """Ask the ledger for what the tail lacks, all of one snapshot; return the folded ones of `event_ids`."""
-        tail = self._tail
-        missing = aggregates if tail is None else [name for name in aggregates if tail.number(name) is None]
-        unknown = event_ids if tail is None else [event_id for event_id in event_ids if tail.known(event_id) is None]
-        if tail is None or missing or unknown:
-            view = self._ledger.view(self.database, aggregates=missing, event_ids=unknown)
+        """Ask the ledger for what only it may know, all of one snapshot; return the folded ones of `event_ids`."""
+        tail = self._open_tail()
+        self._drop_folded(tail)
+        missing = [name for name in aggregates if tail.number(name) is None]
+        asked = [name for name in missing if tail.may_hold(name)]
+        unknown = [event_id for event_id in event_ids if tail.known(event_id) is None and tail.may_hold(event_key(event_id))]
+        view = None
+        if asked or unknown or tail.unfolded_events >= self._max_tail_events:
+            view = self._ledger.view(self.database, aggregates=asked, event_ids=unknown)
             self.counters.views += 1
-            if self._reconcile(view) is not tail and tail is not None:
+            if self._reconcile(view) is not tail:
                 # The tail was built anew, so what it lacked before is not what it lacks now.
                 return self.know(event_ids=event_ids, aggregates=aggregates)
-            tail = self._open_tail()
-            for name in missing:
-                tail.learn(name, view.numbers.get(name, 0))
-            self._refuse_when_behind(tail)
-            return view.known
+        for name in missing:
+            tail.learn(name, view.numbers.get(name, 0) if view is not None else 0)
         self._refuse_when_behind(tail)
-        return {}
+        return view.known if view is not None else {}
+
+    def note_folded(self, folded: FoldedHead) -> None:
+        """Take note, from any thread, that the ledger has folded up to `folded`."""
+        self._folded = folded
+
+    def load_filter(self) -> None:
+        """Read all keys from the ledger, so that appends of new ones need not ask it; does nothing where that is done.
+
+        Must not hold `turn`. Raises `LedgerUnavailable`.
+        """
+        with self.turn:
+            tail = self._tail
+            if tail is None or tail.has_filter or tail.folded.position > self._max_filter_keys // 2:
+                return
+            since = tail.folded
+            tail.record()
+        filled = KeyFilter()
+        is_usable = False
+        try:
+            head = self._ledger.visit_keys(self.database, filled.update)
+            is_usable = head.segment >= since.segment  # else the ledger lost folds meanwhile, and their keys
+        finally:
+            with self.turn:
+                tail.stop_recording(filled if is_usable else None)
 
     def catch_up(self) -> bool:
         """Read the segments that others wrote behind the head; say whether there were any."""
@@ -104,6 +140,13 @@ class DatabaseLog:
     def forget(self) -> None:
         """Know nothing any more, so that the next use starts from the ledger."""
         self._tail = None
+        self._folded = None
+
+    def _drop_folded(self, tail: Tail) -> None:
+        """Drop what this process's folder reported; a ledger that lost folds since then is noticed by the next view."""
+        folded = self._folded
+        if folded is not None and folded.segment > tail.folded.segment:
+            tail.drop_folded(folded)
 
     def _open_tail(self) -> Tail:
         if self._tail is None:
@@ -117,6 +160,7 @@ class DatabaseLog:
         if tail is not None and tail.head.segment < view.head.segment <= tail.head.segment + _MOST_READ_FORWARD:
             self.catch_up()
         if tail is None or not tail.drop_folded(view.head):
+            self._folded = None
             check_folded(self._segments, self.database, view.head)
             self._tail = Tail(view.head)
             self.catch_up()
@@ -138,6 +182,8 @@ class DatabaseLog:
         if self._segments.put(self.database, number, data, nonce=nonce) is Put.TAKEN:
             self.counters.lost_slots += 1
             return False
+        if tail.filter_keys > self._max_filter_keys:
+            tail.drop_filter()
         tail.add(FoldedHead(number, tail.head.position + len(plan.lines), digest), plan.entries)
         self.counters.segments += 1
         self.counters.events += len(plan.lines)

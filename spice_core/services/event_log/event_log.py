@@ -59,6 +59,7 @@ class LogLimits:
         max_batch_events, max_batch_bytes: of one segment (a single request may be larger).
         max_waiting: appends of one database that may wait at once.
         max_tail_events: how far the ledger may trail before appends are refused.
+        max_filter_keys: keys of one log that are filtered in memory (two bytes each); beyond, every append asks the ledger.
         window_seconds: how long a batch waits for writers that are expected back.
         store_attempts: how often a failing store is tried.
         cache_bytes: segments kept in memory for readers.
@@ -71,6 +72,7 @@ class LogLimits:
     max_batch_bytes: int = 8 << 20
     max_waiting: int = 2_000
     max_tail_events: int = 100_000
+    max_filter_keys: int = 8_000_000
     window_seconds: float = 0.0005
     store_attempts: int = 5
     cache_bytes: int = 32 << 20
@@ -113,8 +115,13 @@ class EventLog:
             store, clock=clock, ids=ids, tries=self._limits.store_attempts, cache_bytes=self._limits.cache_bytes
         )
         self._reader = LogReader(self._segments)
-        self._folder = Folder(segments=self._segments, ledger=ledger, tail_of=self._tail_of)
-        self._folding = FoldingThread(self._folder, unfolded=self._unfolded, interval_seconds=self._limits.fold_seconds)
+        self._folder = Folder(segments=self._segments, ledger=ledger, tail_of=self._tail_of, when_folded=self._when_folded)
+        self._folding = FoldingThread(
+            self._folder,
+            unfolded=self._unfolded,
+            afterwards=self._load_filter,
+            interval_seconds=self._limits.fold_seconds,
+        )
         self._appenders: dict[str, Appender] = {}
         self._lock = threading.Lock()
         self._appended = threading.Condition()
@@ -344,6 +351,7 @@ class EventLog:
             ids=self._ids,
             writer_id=self._writer_id,
             max_tail_events=self._limits.max_tail_events,
+            max_filter_keys=self._limits.max_filter_keys,
         )
         return Appender(
             log,
@@ -359,6 +367,16 @@ class EventLog:
         with self._appended:
             self._appends += 1
             self._appended.notify_all()
+
+    def _when_folded(self, database: str, folded: FoldedHead) -> None:
+        appender = self._appenders.get(database)
+        if appender is not None:
+            appender.log.note_folded(folded)
+
+    def _load_filter(self, database: str) -> None:
+        appender = self._appenders.get(database)
+        if appender is not None:
+            appender.log.load_filter()
 
     def _tail_of(self, database: str) -> Tail | None:
         appender = self._appenders.get(database)

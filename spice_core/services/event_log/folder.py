@@ -17,11 +17,22 @@ _SWEEP_SECONDS = 2.0
 class Folder:
     """Folds one database at a time. The thread that calls it is someone else's."""
 
-    def __init__(self, *, segments: Segments, ledger: Ledger, tail_of: Callable[[str], Tail | None]) -> None:
-        """`tail_of` gives what this process already has in memory of a database's newest segments."""
+    def __init__(
+        self,
+        *,
+        segments: Segments,
+        ledger: Ledger,
+        tail_of: Callable[[str], Tail | None],
+        when_folded: Callable[[str, FoldedHead], None],
+    ) -> None:
+        """`tail_of` gives what this process already has in memory of a database's newest segments.
+
+        `when_folded` is told how far a database is folded, by us or by others.
+        """
         self._segments = segments
         self._ledger = ledger
         self._tail_of = tail_of
+        self._when_folded = when_folded
 
     def fold(self, database: str) -> int:
         """Fold all that is not folded; return how many events that were, 0 where another process is at it.
@@ -35,12 +46,14 @@ class Folder:
                 return 0
             head = self._ledger.view(database).head
             check_folded(self._segments, database, head)
+            self._when_folded(database, head)
             total = 0
             while chunk := self._next(database, head):
                 entries = [entry for segment in chunk for entry in segment.entries]
                 if not self._ledger.fold(database, entries, since=head, head=chunk[-1].head):
                     return total
                 head = chunk[-1].head
+                self._when_folded(database, head)
                 total += len(entries)
             return total
 
@@ -72,13 +85,21 @@ class Folder:
 class FoldingThread:
     """Folds in the background what this process appended, and what others left behind."""
 
-    def __init__(self, folder: Folder, *, unfolded: Callable[[], Sequence[str]], interval_seconds: float) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        *,
+        unfolded: Callable[[], Sequence[str]],
+        afterwards: Callable[[str], None],
+        interval_seconds: float,
+    ) -> None:
         """Fold at most every `interval_seconds`, so that small segments are folded many at a time.
 
-        `unfolded` finds the databases that have something to fold.
+        `unfolded` finds the databases that have something to fold; `afterwards` is called with each that was folded.
         """
         self._folder = folder
         self._unfolded = unfolded
+        self._afterwards = afterwards
         self._interval_seconds = interval_seconds
         self._due: set[str] = set()
         self._lock = threading.Lock()
@@ -129,6 +150,7 @@ class FoldingThread:
     def _fold(self, database: str) -> None:
         try:
             self._folder.fold(database)
+            self._afterwards(database)
             self.last_error = None
         except Unavailable as error:
             self.last_error = error

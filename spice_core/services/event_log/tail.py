@@ -2,12 +2,14 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from spice_core.domain.event_keys import event_key
 from spice_core.errors import BrokenChain
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry
 from spice_core.services.event_log.fingerprint import index_entry
+from spice_core.services.event_log.key_filter import KeyFilter
 from spice_core.services.event_log.segment import Segment, segment_key
 
 _MOST_NUMBERS = 200_000
@@ -36,6 +38,19 @@ class Tail:
         self._tail_numbers: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
+        # Which keys the whole log may hold; None while that is not known. A log without a past is known at once.
+        self._filter: KeyFilter | None = KeyFilter() if folded == EMPTY_HEAD else None
+        self._recorded: list[str] | None = None
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether `may_hold` can say no."""
+        return self._filter is not None
+
+    @property
+    def filter_keys(self) -> int:
+        """How many keys the filter holds."""
+        return 0 if self._filter is None else self._filter.count
 
     @property
     def unfolded_events(self) -> int:
@@ -49,6 +64,25 @@ class Tail:
     def number(self, aggregate: str) -> int | None:
         """Return the aggregate's number at the head, or None where the ledger must be asked first (see `learn`)."""
         return self._numbers.get(aggregate)
+
+    def may_hold(self, key: str) -> bool:
+        """Whether the log may hold an event of this `event_key`, or commands of this aggregate; False is certain."""
+        return self._filter is None or key in self._filter
+
+    def record(self) -> None:
+        """Note every key of the tail from now on, until `stop_recording`."""
+        self._recorded = [key for segment in self._segments for key in _keys(segment.entries)]
+
+    def stop_recording(self, filled: KeyFilter | None) -> None:
+        """Use `filled`, which has the keys of a ledger snapshot taken after `record`, with those noted since."""
+        if filled is not None:
+            filled.update(self._recorded or ())
+            self._filter = filled
+        self._recorded = None
+
+    def drop_filter(self) -> None:
+        """Say no more of keys."""
+        self._filter = None
 
     def learn(self, aggregate: str, folded_number: int) -> None:
         """Take over an aggregate's number at `folded`; what the tail knows goes before it."""
@@ -66,6 +100,11 @@ class Tail:
         with self._lock:
             self._segments.append(TailSegment(head, entries))
         self.head = head
+        if self._filter is not None:
+            for key in _keys(entries):
+                self._filter.add(key)
+        if self._recorded is not None:
+            self._recorded.extend(_keys(entries))
 
     def add_segment(self, segment: Segment) -> None:
         """Add a segment that was read.
@@ -117,6 +156,13 @@ class Tail:
             self._entries.pop(entry.event_id, None)
             if self._tail_numbers.get(entry.aggregate) == entry.sequence_number:
                 del self._tail_numbers[entry.aggregate]
+
+
+def _keys(entries: Iterable[IndexEntry]) -> Iterator[str]:
+    for entry in entries:
+        yield event_key(entry.event_id)
+        if entry.is_command and entry.sequence_number == 1:
+            yield entry.aggregate
 
 
 def head_of(segment: Segment) -> FoldedHead:

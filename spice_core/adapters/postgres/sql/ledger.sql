@@ -43,6 +43,15 @@ SELECT pg_try_advisory_lock(hashtextextended('spice folding ' || %s, 0));
 -- name: end_folding
 SELECT pg_advisory_unlock(hashtextextended('spice folding ' || %s, 0));
 
+-- name: head
+SELECT segment, position, chain_hash FROM spice_ledger.folded_head WHERE database = %s;
+
+-- name: event_keys
+SELECT event_key::text FROM spice_ledger.event_index WHERE database = %s;
+
+-- name: aggregate_names
+SELECT aggregate FROM spice_ledger.aggregate_versions WHERE database = %s;
+
 -- name: heads
 SELECT database, segment, position, chain_hash FROM spice_ledger.folded_head;
 
