@@ -8,8 +8,10 @@ from spice_api.branches.routes import router as branches
 from spice_api.commands.routes import router as commands
 from spice_api.configuration.routes import router as configuration
 from spice_api.databases.routes import router as databases
+from spice_api.datasets.routes import router as datasets
 from spice_api.dead_letters.routes import router as dead_letters
 from spice_api.graph_query.routes import router as graph_query
+from spice_api.instances.routes import browsing
 from spice_api.instances.routes import router as instances
 from spice_api.instances.writing import router as instance_writes
 from spice_api.lineage.routes import router as lineage
@@ -36,11 +38,13 @@ ROUTERS = (
     search,
     lineage,
     audit,
+    datasets,
     dead_letters,
     databases,
     ontology,
     instance_writes,
     instances,
+    browsing,
     commands,
     branches,
     versions,

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from spice_api.analysis.routes import router as analysis
 from spice_api.app import AppInfo, create_app
 from spice_api.serve import serve
 from spice_core.bootstrap import Platform
@@ -13,7 +14,7 @@ INFO = AppInfo(
     summary="Types of columns, inferred from their values.",
     description="Nothing is stored: send rows, get the type of every column with its confidence and the reason, and a class.",
 )
-ROUTERS = ()
+ROUTERS = (analysis,)
 
 
 def app(settings: Settings | None = None, platform: Platform | None = None) -> FastAPI:

@@ -67,3 +67,9 @@ def get_instance(
     """Return one instance, with the number that changing it expects."""
     node = reader.one(db_name, branch, instance_id, class_id=class_id)
     return Envelope(message=node.key, data=instance_body(node))
+
+
+browsing = APIRouter(prefix="/api/v1/databases/{db_name}", tags=["instances"], route_class=StrictJsonRoute)
+browsing.add_api_route("/class/{class_id}/instances", list_instances, name="browse_instances")
+browsing.add_api_route("/class/{class_id}/count", count_instances, name="browse_count")
+browsing.add_api_route("/instance/{instance_id:path}", get_instance, name="browse_instance")

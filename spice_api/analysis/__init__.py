@@ -1,0 +1,1 @@
+"""Types of columns, inferred from rows that are sent along."""

@@ -1,0 +1,1 @@
+"""Datasets: uploaded tables and their versions."""
