@@ -287,11 +287,12 @@ class IngestDataset:
     def _registered(self, database: str, version_id: str) -> DatasetVersion:
         deadline = self._clock.monotonic() + self._wait_seconds
         while True:
+            event = self._log.find(database, version_id)
+            is_decided = event is not None and self._registry.position(database) >= event.position
             version = self._registry.version(database, version_id)
             if version is not None:
                 return version
-            event = self._log.find(database, version_id)
-            if event is not None and self._registry.position(database) >= event.position:
+            if event is not None and is_decided:
                 return version_of_json(event.event.data["payload"]["version"])  # registered, and deleted since
             if self._clock.monotonic() >= deadline:
                 raise LogBehind("The dataset version is accepted and not yet registered; ask again with the same key.")
