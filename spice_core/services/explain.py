@@ -176,5 +176,5 @@ class Explainer:
 
 
 def _references(recorded: RecordedEvent, predicate: str) -> tuple[str, ...]:
-    held = recorded.event.data.get(predicate)
+    held = (recorded.event.data.get("data") or {}).get(predicate)
     return (held,) if isinstance(held, str) else tuple(held or ())

@@ -1,4 +1,4 @@
-"""One platform of real processes for the whole session: workers, OMS, BFF and Funnel, tokens switched off; and one with tokens."""
+"""One platform of real processes for the whole session, without tokens, and apps with tokens beside it."""
 
 import itertools
 from collections.abc import Iterator

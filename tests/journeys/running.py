@@ -60,7 +60,7 @@ class Running:
 
     def start_workers(self) -> None:
         """Start all workers in one process."""
-        self._start(["-m", "spice_workers", "graph", "search", "read-models"], name="workers")
+        self._start(["-m", "spice_workers", "all"], name="workers")
         self._wait(f"http://127.0.0.1:{self.environment['SPICE_WORKER_PORT']}/healthz", name="workers")
 
     def stop(self) -> None:

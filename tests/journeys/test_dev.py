@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -68,11 +70,14 @@ class Dev:
 
 
 @pytest.fixture
-def dev(tmp_path):
-    found = Dev(tmp_path)
+def dev():
+    """A platform outside of pytest's own folder, which pytest closes to the user that PostgreSQL runs as under root."""
+    folder = Path(tempfile.mkdtemp(prefix="spice-dev-"))
+    found = Dev(folder)
     yield found
     for process in found.processes():
         process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def get(url: str) -> bytes:

@@ -1,10 +1,13 @@
 """Uploading tables over HTTP."""
 
+import json
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import pytest
+from running import Running
 
 CSV = b"product_id,name,price,stock\np1,Shirt,9.50,3\np2,Hat,12.00,\np3,Sock,1.25,100\n"
 
@@ -19,7 +22,7 @@ def upload(
     **form: str,
 ) -> httpx2.Response:
     headers = {"Idempotency-Key": key} if key else {}
-    files = {"file": (filename, content, "text/csv")}
+    files = {"file": ("products.csv", content, "text/csv")}
     return bff.post(f"/pipelines/datasets/csv-upload?db_name={database}", files=files, data=form, headers=headers)
 
 
@@ -99,13 +102,14 @@ def test_duplicate_headers_become_distinct_columns(bff: httpx2.Client, database:
     assert len(set(answer.json()["data"]["preview"]["columns"])) == 3
 
 
-def test_upload_over_the_limit_is_413(running: Any, bff: httpx2.Client, database: str) -> None:
+def test_upload_over_the_limit_is_413(running: Running, bff: httpx2.Client, database: str) -> None:
     limit = bff.get("/config/limits").json()["data"]["max_upload_bytes"]
     headers = {"Idempotency-Key": "big", "Content-Length": str(limit + 1), "Content-Type": "multipart/form-data; boundary=x"}
-    with httpx2.Client() as client:
-        request = client.build_request("POST", f"{bff.base_url}pipelines/datasets/csv-upload?db_name={database}", headers=headers)
-        answer = client.send(request)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    connection = HTTPConnection("127.0.0.1", int(running.environment["BFF_PORT"]), timeout=10)
+    connection.request("POST", f"/api/v1/pipelines/datasets/csv-upload?db_name={database}", headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (413, "too_large")
+    connection.close()
 
 
 @pytest.mark.parametrize(
