@@ -218,6 +218,7 @@ class Stream:
             return events
         reach = (events[0].position, events[-1].position)
         if reach == self._claimed:
+            self._parts.work.renew(lease, seconds=self._parts.limits.lease_seconds)  # still mine, after the pause?
             return events
         answers = self._parts.work.claim(lease, self.handler.name, [item_of(event) for event in events])
         if Claim.IN_PROGRESS in answers.values():

@@ -236,6 +236,7 @@ class Simulation:
                 self._accept(request())
             except SpiceError:
                 self.clock.sleep(1)
+                self.work_a_little()
             else:
                 for _ in range(200):
                     self.work_a_little()

@@ -96,6 +96,36 @@ def test_worker_that_lost_its_lease_marks_nothing_and_asks_again(workers):
     assert workers.position() == 1
 
 
+def test_worker_that_lost_its_lease_in_a_pause_does_not_repeat_the_effect(workers):
+    workers.append("a")
+
+    def down(_database, _events):
+        raise GraphUnavailable("away")
+
+    workers.handler.trouble = down
+    workers.runner.run_until_idle()
+    workers.clock.sleep(workers.limits.lease_seconds + 1)
+    workers.handler.trouble = lambda _database, _events: None
+    workers.another_runner("second").run_until_idle()
+    assert len(workers.handler.seen) == 1
+    assert workers.runner.step("recording", "shop") is Pass.STANDBY
+    assert len(workers.handler.seen) == 1
+
+
+def test_worker_gives_way_while_a_rebuild_asks_for_it(workers):
+    workers.append("a")
+    workers.runner.run_until_idle()
+    hold = workers.work.acquire("hold:recording:shop", owner="rebuild", seconds=20)
+    workers.runner.stream("recording", "shop").renew()
+    workers.append("b")
+    assert workers.runner.step("recording", "shop") is Pass.STANDBY
+    assert workers.work.holder("recording:shop") is None
+    workers.work.release(hold)
+    workers.clock.sleep(10)
+    workers.runner.run_until_idle()
+    assert workers.position() == 2
+
+
 def test_poison_event_is_isolated_and_the_others_go_on(workers):
     ids = [workers.append(f"n{number}") for number in range(10)]
     workers.handler.trouble = refuse(ids[4])
