@@ -62,27 +62,30 @@ class Parameters:
 
 
 class Fields:
-    """The properties that a question reads, each taken out of the document once per row.
+    """The properties that a question reads, each taken out of the document once per row, as columns of `table`.
 
     Raises:
         InvalidQuery: a filter cannot be asked (see `domain.matching.condition`), on construction.
     """
 
-    def __init__(self, parameters: Parameters, filters: Sequence[Filter], sort: Sort | None = None) -> None:
+    def __init__(
+        self, parameters: Parameters, filters: Sequence[Filter], sort: Sort | None = None, *, table: str = "field"
+    ) -> None:
         self._parameters = parameters
         checked = [(asked, condition(asked)) for asked in filters]
         names = dict.fromkeys([asked.field for asked in filters] + ([sort.field] if sort else []))
-        self._columns = {name: f"field.f{number}" for number, name in enumerate(names)}
+        self._columns = {name: f"{table}.f{number}" for number, name in enumerate(names)}
         self.conditions = " AND ".join(self._condition(*pair) for pair in checked) or "true"
         self.sort = _READINGS[sort.kind].format(self._columns[sort.field]) if sort else "NULL"
 
     def join(self, value: str) -> str:
         """Return the join that makes the columns out of `value`, a stored value; OFFSET keeps them from being made again."""
-        if not self._columns:
-            return ""
+        return f"CROSS JOIN LATERAL (SELECT {', '.join(self.columns(value))} OFFSET 0) AS field" if self._columns else ""
+
+    def columns(self, value: str) -> list[str]:
+        """Return the expressions that make the columns out of `value`, a stored value."""
         paths = [(self._parameters.add(["d", name], "text[]"), column) for name, column in self._columns.items()]
-        columns = ", ".join(f"{value} #> {path} AS {column.removeprefix('field.')}" for path, column in paths)
-        return f"CROSS JOIN LATERAL (SELECT {columns} OFFSET 0) AS field"
+        return [f"{value} #> {path} AS {column.partition('.')[2]}" for path, column in paths]
 
     def behind(self, mark: PageMark | None, sort: Sort) -> str:
         """Return what holds for the nodes after `mark`; nulls come last both ways.

@@ -12,6 +12,9 @@ from spice_core.domain.graph import Direction, Hop
 from spice_core.domain.paging import PageMark
 from spice_core.domain.queries import Filter, Sort
 
+_PRESENCE = "entry.value IS NOT NULL AS is_there"
+_LINKS = ("entry.predicates", "entry.targets")
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -105,12 +108,11 @@ class PinnedQueries:
     def expand(self, keys: Collection[str], hop: Hop, *, limit: int | None) -> Statement:
         """Near key, predicate and far key of the links of `keys`."""
         parameters = Parameters()
-        fields = Fields(parameters, hop.filters)
+        fields = Fields(parameters, hop.filters, table="seen")
         far = _far(hop)
         # A link seen from its target belongs to a version that is seen: its source needs no proof.
-        proof = self._sql["far_exists"].format(
-            visible=self.visible("hop.far"), fields=fields.join("other.value"), conditions=fields.conditions
-        )
+        seen = self.visible("hop.far", _PRESENCE, *fields.columns("entry.value"))
+        proof = self._sql["far_exists"].format(visible=seen, conditions=fields.conditions)
         return self._statement(
             "expand",
             parameters,
@@ -127,13 +129,12 @@ class PinnedQueries:
         names = ["asked", *(f"level{depth}" for depth in range(1, len(hops) + 1))]
         levels = []
         for depth, hop in enumerate(hops, start=1):
-            fields = Fields(parameters, hop.filters)
+            fields = Fields(parameters, hop.filters, table="seen")
             level = self._sql["reach_level"].format(
                 depth=depth,
                 hops=self._hops(parameters, hop, names[depth - 1], f"{_far(hop)} AS id"),
                 earlier=" UNION ALL ".join(self._sql["level_ids"].format(level=name) for name in names[:depth]),
-                visible=self.visible("found.id"),
-                fields=fields.join("seen.value"),
+                visible=self.visible("found.id", _PRESENCE, *_LINKS, *fields.columns("entry.value")),
                 conditions=fields.conditions,
             )
             levels.append(level)
@@ -150,20 +151,21 @@ class PinnedQueries:
 
     def diff(self, other: Pin, values: dict[str, Any]) -> Statement:
         """Key and both values of the changed keys that differ between this pin and `other`."""
-        after = {"layers": "to_layers", "numbers": "to_numbers"}
         visible = self._sql["visible_in_chain"]
         more = {"to_layers": list(other.layers), "to_numbers": list(other.numbers), **values}
+        part = {"key": "changed.key", "columns": "entry.value"}
         return self._statement(
             "diff",
             Parameters(),
             more,
-            before=visible.format(key="changed.key", layers="layers", numbers="numbers"),
-            after=visible.format(key="changed.key", **after),
+            before=visible.format(**part, layers="layers", numbers="numbers"),
+            after=visible.format(**part, layers="to_layers", numbers="to_numbers"),
         )
 
-    def visible(self, key: str) -> str:
+    def visible(self, key: str, *columns: str) -> str:
         """The version of `key` (an SQL expression) that the pin sees, as a lateral subquery of no or one row."""
-        return self._sql[f"visible_in_{self._shape}"].format(key=key, layers="layers", numbers="numbers")
+        chosen = ", ".join(columns or ("entry.value",))
+        return self._sql[f"visible_in_{self._shape}"].format(key=key, columns=chosen, layers="layers", numbers="numbers")
 
     def _hops(self, parameters: Parameters, hop: Hop, near: str, chosen: str) -> str:
         """The links of the nodes of `near` (a table with column id); `chosen` is what to return of them."""
@@ -174,8 +176,10 @@ class PinnedQueries:
             classes = parameters.add(list(hop.target_classes), "text[]")
             parts.append(self._sql["wanted_classes"].format(far=_far(hop), shift=PREFIX_SHIFT, classes=classes))
         wanted = " AND ".join(parts) or "true"
+        if hop.direction is Direction.OUT and near != "asked":
+            return self._sql["hops_out_of_level"].format(chosen=chosen, near=near, wanted=wanted)
         if hop.direction is Direction.OUT:
-            visible = self.visible("near.id")
+            visible = self.visible("near.id", *_LINKS)
             return self._sql["hops_out"].format(chosen=chosen, near=near, visible=visible, wanted=wanted)
         return self._sql[f"hops_in_{self._shape}"].format(chosen=chosen, near=near, wanted=wanted)
 

@@ -1,12 +1,12 @@
 -- Statements with parts in braces that graph_queries.py fills in: which version of a key is seen, and conditions.
 -- name: visible_in_layer
-(SELECT entry.value, entry.predicates, entry.targets
+(SELECT {columns}
    FROM spice_graph.entry
   WHERE entry.layer = %(layer)s AND entry.key = {key} AND entry.number <= %(number)s
   ORDER BY entry.number DESC LIMIT 1);
 
 -- name: visible_in_chain
-(SELECT entry.value, entry.predicates, entry.targets
+(SELECT {columns}
    FROM unnest(%({layers})s::int[], %({numbers})s::int[]) WITH ORDINALITY AS chain (layer, number, depth)
   CROSS JOIN LATERAL (SELECT * FROM spice_graph.entry
                        WHERE entry.layer = chain.layer AND entry.key = {key} AND entry.number <= chain.number
@@ -77,6 +77,11 @@ SELECT {chosen}
  CROSS JOIN LATERAL unnest(version.predicates, version.targets) AS link (predicate, target)
  WHERE {wanted};
 
+-- name: hops_out_of_level
+SELECT {chosen}
+  FROM {near} AS near CROSS JOIN LATERAL unnest(near.predicates, near.targets) AS link (predicate, target)
+ WHERE {wanted};
+
 -- name: hops_in_layer
 SELECT {chosen}
   FROM {near} AS near JOIN spice_graph.arrival AS link
@@ -96,7 +101,7 @@ SELECT {chosen}
                     WHERE nearer.depth < chain.depth);
 
 -- name: far_exists
-EXISTS (SELECT FROM {visible} AS other {fields} WHERE other.value IS NOT NULL AND {conditions});
+EXISTS (SELECT FROM {visible} AS seen WHERE seen.is_there AND {conditions});
 
 -- name: asked_keys
 -- The asked keys are hidden from the planner in an ARRAY(...): else every call looks so different from the average that a
@@ -122,8 +127,8 @@ SELECT key.key, reached.depth
 -- EXCEPT is hashed whatever the planner expects; an anti join over levels becomes a nested loop over thousands.
 found{depth} AS ({hops} EXCEPT ({earlier})),
 level{depth} AS MATERIALIZED (
-    SELECT found.id FROM found{depth} AS found CROSS JOIN LATERAL {visible} AS seen {fields}
-     WHERE seen.value IS NOT NULL AND {conditions});
+    SELECT found.id, seen.predicates, seen.targets
+      FROM found{depth} AS found CROSS JOIN LATERAL {visible} AS seen WHERE seen.is_there AND {conditions});
 
 -- name: level_ids
 SELECT id FROM {level};
