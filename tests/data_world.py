@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
 from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
 from spice_core.adapters.memory.registry import MemoryRegistry
-from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.datasets import ClassMapping, DatasetVersion, FieldMapping
 from spice_core.services.apply_registry import RegistryHandler
 from spice_core.services.infer_types import InferTypes
 from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.objectify import Objectify
+from spice_core.services.project_statuses import StatusProjector
 from spice_core.services.read_datasets import ReadDatasets
-from spice_core.services.submit_registry import RegistryCommands
+from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from tests.write_path import SteppedClock, WritePath
 
 
@@ -45,7 +48,10 @@ class DataWorld:
         self.catalogue = RegistryCommands(commands=self.path.commands, registry=self.registry)
         self.infer = InferTypes(tables=self.tables, scratch=self.folder / "scratch")
         self.reading = ReadDatasets(datasets=self.datasets, tables=self.tables, registry=self.registry)
+        self.statuses = MemoryCommandStatuses()
+        self.projector = StatusProjector(self.statuses)
         self.ingest = self.new_ingest()
+        self.objectify = self.new_objectify()
 
     def new_ingest(self, **options: Any) -> IngestDataset:
         return IngestDataset(
@@ -59,8 +65,24 @@ class DataWorld:
             **options,
         )
 
+    def new_objectify(self, **options: Any) -> Objectify:
+        assert self.path.work is not None
+        return Objectify(
+            registry=self.registry,
+            datasets=self.datasets,
+            tables=self.tables,
+            graph=self.path.graph,
+            commands=self.path.commands,
+            statuses=self.statuses,
+            work=self.path.work,
+            log=self.path.log,
+            clock=self.clock,
+            ids=self.path.ids,
+            **options,
+        )
+
     def work(self) -> None:
-        """Let both workers do all there is to do."""
+        """Let all workers do all there is to do."""
         for database in self.path.log.databases():
             self.path.settle(database)
             after = self.registered.get(database, 0)
@@ -68,6 +90,8 @@ class DataWorld:
             if events:
                 self.handler.handle(database, [event for event in events if self.handler.wants(event)])
                 self.registered[database] = events[-1].position
+                self.registry.apply(database, [], position=events[-1].position)
+                self.projector.handle(database, events)
 
     def with_classes(self, *definitions: Mapping[str, Any], database: str = "shop") -> "DataWorld":
         self.path.with_classes(*definitions, database=database)
@@ -79,6 +103,20 @@ class DataWorld:
         content = data.encode() if isinstance(data, str) else data
         request = UploadRequest(database, "main", name, f"{name}.csv", key or f"{name} {hash(content)}", **options)
         return self.ingest.run(request, [content[:10], content[10:]])
+
+    def map(self, version: DatasetVersion, class_id: str, fields: Mapping[str, str | tuple[str, ...]], **options: Any) -> str:
+        """Save a mapping of target fields to source columns; return its id."""
+        mapping_id = mapping_id_of("shop", "main", version.dataset_id, class_id)
+        entries = [FieldMapping(name, (source,) if isinstance(source, str) else source) for name, source in fields.items()]
+        mapping = ClassMapping(mapping_id, "shop", "main", version.dataset_id, class_id, entries, version.schema_hash, **options)
+        self.catalogue.save_mapping(mapping)
+        self.work()
+        return mapping_id
+
+    def instances(self, class_id: str) -> dict[str, dict[str, Any]]:
+        """Return the documents of a class by instance id."""
+        page = self.path.graph.view("shop", "main").page([class_id], limit=1_000_000)
+        return {node.key.partition("/")[2]: dict(node.document) for node in page.nodes}
 
     def rows(self, version: DatasetVersion, *, database: str = "shop") -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in self.reading.preview(database, version.version_id)]

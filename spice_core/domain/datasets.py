@@ -104,7 +104,11 @@ class ClassMapping:
 
 @dataclass(frozen=True, slots=True)
 class ObjectifyRun:
-    """The result of objectifying one version by one mapping; `reasons` counts rejects and dropped links by reason."""
+    """The result of objectifying one version by one mapping.
+
+    `rows` counts the version's rows, `unchanged` those that needed no command. `reasons` counts rejects, dropped links and
+    empty links by reason, `samples` names some of them.
+    """
 
     run_id: str
     mapping_id: str
@@ -122,3 +126,4 @@ class ObjectifyRun:
     samples: Sequence[Mapping[str, Any]] = ()
     seconds: float = 0.0
     started_at: datetime | None = None
+    mapping_version: int = 0

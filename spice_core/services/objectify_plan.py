@@ -1,0 +1,144 @@
+"""What each changed row needs: a new instance, a patch, or nothing; decided against the graph, a batch at a time."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spice_core.domain import naming
+from spice_core.domain.datasets import ClassMapping
+from spice_core.domain.graph import Node
+from spice_core.domain.row_mapping import MappedRow, RowMapper
+from spice_core.ports.graph_store import GraphStore
+from spice_core.ports.table_engine import RowChange
+from spice_core.services.objectify_batches import Tally
+from spice_core.services.submit_rows import BulkRow
+
+_REMEMBERED_TARGETS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The commands of one batch of rows."""
+
+    creates: list[BulkRow] = field(default_factory=list)
+    updates: list[BulkRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One row with what the graph has of it."""
+
+    change: RowChange
+    row: MappedRow
+    node: Node | None
+
+
+class RowPlanner:
+    """Plans the rows of one run. Targets that were seen once are taken to stay; the graph worker checks again."""
+
+    def __init__(
+        self, *, mapping: ClassMapping, version_id: str, mapper: RowMapper, graph: GraphStore, tally: Tally, is_full: bool
+    ) -> None:
+        """Count rejects and dropped links into `tally`. With `is_full` all fields of a row count as changed."""
+        self._mapping = mapping
+        self._version_id = version_id
+        self._mapper = mapper
+        self._graph = graph
+        self._tally = tally
+        self._is_full = is_full
+        self._known_targets: set[str] = set()
+
+    def upserts(self, changes: Sequence[RowChange]) -> Plan:
+        """Plan rows without their links to their own class; those wait until all instances are there."""
+        mapped = [(change, self._mapper.read(change.after or {})) for change in changes]
+        for change, row in mapped:
+            if row.problems:
+                name, message = row.problems[0]
+                self._tally.reject(f"{name}: invalid", row=change.row, field=name, message=message)
+        plan = Plan()
+        links = frozenset(self._mapper.has_many) - self._mapper.own_links
+        for found in self._found(mapped, links):
+            resolved = self._links(found, links, self._mapping.on_missing_target)
+            if resolved is not None:
+                self._add(plan, found, {**found.row.values, **resolved})
+        return plan
+
+    def own_links(self, changes: Sequence[RowChange]) -> Plan:
+        """Plan only the links of rows to instances of their own class; a missing target leaves the row without the link."""
+        mapped = [(change, self._mapper.read(change.after or {})) for change in changes]
+        plan = Plan()
+        for found in self._found(mapped, self._mapper.own_links):
+            if found.node is not None:
+                self._add(plan, found, self._links(found, self._mapper.own_links, "drop_link") or {})
+        return plan
+
+    def removals(self, changes: Sequence[RowChange]) -> list[BulkRow]:
+        """Plan the deletion of the instances of removed rows that are there."""
+        gone: dict[str, int] = {}
+        for change in changes:
+            instance = self._mapper.instance_id(change.before or {})
+            if instance is not None:
+                gone[naming.node_key(self._mapping.class_id, instance)] = change.row
+        nodes = self._nodes(gone)
+        return [
+            BulkRow({}, naming.split_node_key(key)[1], nodes[key].sequence_number, self._source(row))
+            for key, row in gone.items()
+            if key in nodes
+        ]
+
+    def _found(self, mapped: Sequence[tuple[RowChange, MappedRow]], links: Collection[str]) -> list[_Found]:
+        """Read the instances of a batch, and learn which link targets exist, in one round trip."""
+        fine = [
+            (change, row, naming.node_key(self._mapping.class_id, row.instance_id))
+            for change, row in mapped
+            if row.instance_id is not None and not row.problems
+        ]
+        if len(self._known_targets) > _REMEMBERED_TARGETS:
+            self._known_targets.clear()
+        targets = {key for _, row, _ in fine for name in links for key in row.links.get(name, ())} - self._known_targets
+        nodes = self._nodes({*targets, *(key for *_, key in fine)})
+        self._known_targets |= targets & nodes.keys()
+        return [_Found(change, row, nodes.get(key)) for change, row, key in fine]
+
+    def _nodes(self, keys: Collection[str]) -> Mapping[str, Node]:
+        return self._graph.view(self._mapping.database, self._mapping.branch).get(keys) if keys else {}
+
+    def _links(self, found: _Found, links: Collection[str], policy: str) -> dict[str, Any] | None:
+        """The links of a row as the document holds them; None where the policy rejects the row."""
+        resolved: dict[str, Any] = {}
+        for predicate in links:
+            candidates = found.row.links.get(predicate, ())
+            target = next((key for key in candidates if key in self._known_targets), None)
+            if target is not None:
+                resolved[predicate] = [target] if self._mapper.has_many[predicate] else target
+                continue
+            resolved[predicate] = None
+            if not candidates:
+                self._tally.reasons[f"{predicate}.empty"] += 1
+                continue
+            reason, where = f"{predicate}.missing_target", {"row": found.change.row, "field": predicate, "target": candidates[0]}
+            if policy != "drop_link":
+                self._tally.reject(reason, **where)
+                return None
+            self._tally.counts["links_dropped"] += 1
+            self._tally.note(reason, **where)
+        return resolved
+
+    def _add(self, plan: Plan, found: _Found, wanted: Mapping[str, Any]) -> None:
+        change, node, source = found.change, found.node, self._source(found.change.row)
+        if node is None:
+            given = {name: value for name, value in wanted.items() if value is not None}
+            plan.creates.append(BulkRow(given, found.row.instance_id, None, source))
+            return
+        fields = self._mapper.changed_fields(None if self._is_full else change.before, change.after or {})
+        patch = {name: wanted[name] for name in wanted if name in fields and node.document.get(name) != wanted[name]}
+        if patch:
+            plan.updates.append(BulkRow(patch, found.row.instance_id, node.sequence_number, source))
+
+    def _source(self, row: int) -> dict[str, Any]:
+        return {
+            "dataset_id": self._mapping.dataset_id,
+            "version_id": self._version_id,
+            "row": row,
+            "mapping_id": self._mapping.mapping_id,
+        }
