@@ -1,40 +1,35 @@
 """Class definitions as JSON: reading them with every error named by its field, and writing them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.ontology import (
     REFUSE,
-    UNLINK,
     Cardinality,
     ClassDefinition,
     Label,
-    OnDelete,
     PropertyDefinition,
     RelationshipDefinition,
 )
-from spice_core.domain.value_structures import read_json, read_object
-from spice_core.domain.value_texts import read_text
+from spice_core.domain.ontology_fields import (
+    Problems,
+    known_fields,
+    read_cardinality,
+    read_description,
+    read_flag,
+    read_label,
+    read_list,
+    read_on_delete,
+    read_optional_text,
+    read_parent,
+    required_text,
+)
+from spice_core.domain.value_structures import read_object
 from spice_core.domain.values import ARRAY, LINK, ValueSpec, canonical, spec_json, spec_of, type_name
-from spice_core.errors import InvalidInput, InvalidOntology
+from spice_core.errors import InvalidOntology
 
 MAX_PROPERTIES = 100
-MAX_LABEL = 1_000
-MAX_DESCRIPTION = 10_000
-
-_CARDINALITIES: Mapping[str, Cardinality] = {
-    "1:1": "1:1",
-    "1:n": "1:n",
-    "1:m": "1:n",
-    "n:1": "n:1",
-    "m:1": "n:1",
-    "n:m": "n:m",
-    "n:n": "n:m",
-    "m:n": "n:m",
-    "m:m": "n:m",
-}
-_ON_DELETE: Mapping[str, OnDelete] = {"refuse": REFUSE, "unlink": UNLINK}
 _CLASS_FIELDS: Mapping[str, str] = {
     "id": "id",
     "label": "label",
@@ -91,35 +86,6 @@ _RELATIONSHIP_FIELDS: Mapping[str, str] = {
     "onDelete": "on_delete",
 }
 
-T = TypeVar("T")
-
-
-class _Problems:
-    """Collects what is wrong, so that a client sees all of it at once."""
-
-    def __init__(self) -> None:
-        self.found: list[dict[str, str]] = []
-
-    def add(self, field: str, message: str) -> None:
-        self.found.append({"field": field, "message": message})
-
-    def take(self, field: str, read: Callable[[], T], otherwise: T) -> T:
-        try:
-            return read()
-        except InvalidInput as error:
-            self.add(field, error.message)
-        except ValueError as error:
-            self.add(field, str(error))
-        return otherwise
-
-    def raise_any(self, class_name: str) -> None:
-        if self.found:
-            first = self.found[0]
-            more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-            raise InvalidOntology(
-                f"class {class_name!r}: {first['field']}: {first['message']}{more}", details={"errors": self.found}
-            )
-
 
 def class_from_json(data: Any, *, max_properties: int = MAX_PROPERTIES) -> ClassDefinition:
     """Read the definition of a class.
@@ -132,18 +98,18 @@ def class_from_json(data: Any, *, max_properties: int = MAX_PROPERTIES) -> Class
     """
     if not isinstance(data, Mapping):
         raise InvalidOntology("a class definition must be a JSON object")
-    problems = _Problems()
-    given = _known_fields({key: value for key, value in data.items() if key not in _READ_ONLY}, _CLASS_FIELDS, "", problems)
-    name = problems.take("id", lambda: naming.class_id(_text(given.get("id"))), str(given.get("id"))[:100])
+    problems = Problems()
+    given = known_fields({key: value for key, value in data.items() if key not in _READ_ONLY}, _CLASS_FIELDS, "", problems)
+    name = problems.take("id", lambda: naming.class_id(required_text(given.get("id"))), str(given.get("id"))[:100])
     properties, relationships = _members(given, max_properties, problems)
     _check_distinct(properties, relationships, problems)
-    parent = problems.take("parent_class", lambda: _parent(given.get("parent_class"), name), None)
+    parent = problems.take("parent_class", lambda: read_parent(given.get("parent_class"), name), None)
     found = ClassDefinition(
         id=name,
-        label=_label(given.get("label"), name, "label", problems),
-        description=_description(given.get("description"), "description", problems),
+        label=read_label(given.get("label"), name, "label", problems),
+        description=read_description(given.get("description"), "description", problems),
         parent_class=parent,
-        is_abstract=problems.take("abstract", lambda: _flag(given.get("abstract")), False),
+        is_abstract=problems.take("abstract", lambda: read_flag(given.get("abstract")), False),
         properties=tuple(properties),
         relationships=tuple(relationships),
         metadata=problems.take("metadata", lambda: read_object(given.get("metadata") or {}), {}),
@@ -167,12 +133,12 @@ def class_to_json(definition: ClassDefinition) -> dict[str, Any]:
 
 
 def _members(
-    given: Mapping[str, Any], max_properties: int, problems: _Problems
+    given: Mapping[str, Any], max_properties: int, problems: Problems
 ) -> tuple[list[PropertyDefinition], list[RelationshipDefinition]]:
     properties: list[PropertyDefinition] = []
     relationships: list[RelationshipDefinition] = []
-    stated = _list(given.get("properties"), "properties", problems)
-    linked = _list(given.get("relationships"), "relationships", problems)
+    stated = read_list(given.get("properties"), "properties", problems)
+    linked = read_list(given.get("relationships"), "relationships", problems)
     if len(stated) + len(linked) > max_properties:
         problems.add("properties", f"a class has at most {max_properties} properties and relationships")
         return properties, relationships
@@ -189,7 +155,7 @@ def _members(
     return properties, relationships
 
 
-def _property(data: Any, path: str, problems: _Problems) -> PropertyDefinition | RelationshipDefinition | None:
+def _property(data: Any, path: str, problems: Problems) -> PropertyDefinition | RelationshipDefinition | None:
     given = _named_object(data, path, _PROPERTY_FIELDS, "name", problems)
     if given is None:
         return None
@@ -216,9 +182,9 @@ def _property(data: Any, path: str, problems: _Problems) -> PropertyDefinition |
 
 
 def _value_property(
-    given: Mapping[str, Any], name: str, spec: ValueSpec, field: str, problems: _Problems
+    given: Mapping[str, Any], name: str, spec: ValueSpec, field: str, problems: Problems
 ) -> PropertyDefinition | None:
-    is_key = problems.take(f"{field}.primaryKey", lambda: _flag(given.get("primaryKey")), False)
+    is_key = problems.take(f"{field}.primaryKey", lambda: read_flag(given.get("primaryKey")), False)
     if is_key and (spec.is_array or spec.kind == "json"):
         problems.add(f"{field}.primaryKey", f"a property of type {spec.type} cannot be a key")
     default = given.get("default")
@@ -227,15 +193,15 @@ def _value_property(
     return PropertyDefinition(
         name=name,
         spec=spec,
-        label=_label(given.get("label"), name, f"{field}.label", problems),
-        description=_description(given.get("description"), f"{field}.description", problems),
-        is_required=problems.take(f"{field}.required", lambda: _flag(given.get("required")), False) or is_key,
+        label=read_label(given.get("label"), name, f"{field}.label", problems),
+        description=read_description(given.get("description"), f"{field}.description", problems),
+        is_required=problems.take(f"{field}.required", lambda: read_flag(given.get("required")), False) or is_key,
         is_primary_key=is_key,
-        is_title_key=problems.take(f"{field}.titleKey", lambda: _flag(given.get("titleKey")), False),
+        is_title_key=problems.take(f"{field}.titleKey", lambda: read_flag(given.get("titleKey")), False),
         default=default,
-        value_type_ref=problems.take(f"{field}.valueTypeRef", lambda: _optional_text(given.get("valueTypeRef")), None),
+        value_type_ref=problems.take(f"{field}.valueTypeRef", lambda: read_optional_text(given.get("valueTypeRef")), None),
         shared_property_ref=problems.take(
-            f"{field}.sharedPropertyRef", lambda: _optional_text(given.get("sharedPropertyRef")), None
+            f"{field}.sharedPropertyRef", lambda: read_optional_text(given.get("sharedPropertyRef")), None
         ),
     )
 
@@ -261,7 +227,7 @@ def _link_target(type_text: str, given: Mapping[str, Any]) -> tuple[str | None, 
 
 
 def _link_property(
-    given: Mapping[str, Any], target: str, field: str, *, is_list: bool, problems: _Problems
+    given: Mapping[str, Any], target: str, field: str, *, is_list: bool, problems: Problems
 ) -> RelationshipDefinition | None:
     for other in sorted(_VALUE_ONLY & given.keys()):
         if given[other]:
@@ -275,7 +241,7 @@ def _link_property(
     )
 
 
-def _relationship(data: Any, path: str, problems: _Problems) -> RelationshipDefinition | None:
+def _relationship(data: Any, path: str, problems: Problems) -> RelationshipDefinition | None:
     given = _named_object(data, path, _RELATIONSHIP_FIELDS, "predicate", problems)
     if given is None:
         return None
@@ -283,54 +249,41 @@ def _relationship(data: Any, path: str, problems: _Problems) -> RelationshipDefi
 
 
 def _relationship_of(
-    given: Mapping[str, Any], field: str, usual: Cardinality, problems: _Problems
+    given: Mapping[str, Any], field: str, usual: Cardinality, problems: Problems
 ) -> RelationshipDefinition | None:
     predicate = given["predicate"]
-    target = problems.take(f"{field}.target", lambda: naming.class_id(_text(given.get("target"))), None)
+    target = problems.take(f"{field}.target", lambda: naming.class_id(required_text(given.get("target"))), None)
     inverse = given.get("inverse_predicate")
     if inverse is not None:
-        inverse = problems.take(f"{field}.inverse_predicate", lambda: naming.property_name(_text(inverse)), None)
+        inverse = problems.take(f"{field}.inverse_predicate", lambda: naming.property_name(required_text(inverse)), None)
     inverse_label = given.get("inverse_label")
     return (
         target
         and RelationshipDefinition(
             predicate=predicate,
             target=target,
-            label=_label(given.get("label"), predicate, f"{field}.label", problems),
-            cardinality=problems.take(f"{field}.cardinality", lambda: _cardinality(given.get("cardinality"), usual), usual),
-            description=_description(given.get("description"), f"{field}.description", problems),
+            label=read_label(given.get("label"), predicate, f"{field}.label", problems),
+            cardinality=problems.take(f"{field}.cardinality", lambda: read_cardinality(given.get("cardinality"), usual), usual),
+            description=read_description(given.get("description"), f"{field}.description", problems),
             inverse_predicate=inverse,
-            inverse_label=None if inverse_label is None else _label(inverse_label, "", f"{field}.inverse_label", problems),
-            is_required=problems.take(f"{field}.required", lambda: _flag(given.get("required")), False),
-            on_delete=problems.take(f"{field}.on_delete", lambda: _on_delete(given.get("on_delete")), REFUSE),
+            inverse_label=None if inverse_label is None else read_label(inverse_label, "", f"{field}.inverse_label", problems),
+            is_required=problems.take(f"{field}.required", lambda: read_flag(given.get("required")), False),
+            on_delete=problems.take(f"{field}.on_delete", lambda: read_on_delete(given.get("on_delete")), REFUSE),
         )
     ) or None
 
 
-def _named_object(data: Any, path: str, known: Mapping[str, str], key: str, problems: _Problems) -> dict[str, Any] | None:
+def _named_object(data: Any, path: str, known: Mapping[str, str], key: str, problems: Problems) -> dict[str, Any] | None:
     if not isinstance(data, Mapping):
         problems.add(path, "must be a JSON object")
         return None
-    given = _known_fields(data, known, f"{path}.", problems)
-    name = problems.take(f"{path}.{key}", lambda: naming.property_name(_text(given.get(key))), None)
+    given = known_fields(data, known, f"{path}.", problems)
+    name = problems.take(f"{path}.{key}", lambda: naming.property_name(required_text(given.get(key))), None)
     return None if name is None else given
 
 
-def _known_fields(data: Mapping[str, Any], known: Mapping[str, str], prefix: str, problems: _Problems) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for name, value in data.items():
-        field = known.get(name)
-        if field is None:
-            problems.add(f"{prefix}{name}"[:200], f"is not known here; use {', '.join(sorted(set(known.values())))}")
-        elif field in given:
-            problems.add(f"{prefix}{name}", "is given twice")
-        else:
-            given[field] = value
-    return given
-
-
 def _check_distinct(
-    properties: list[PropertyDefinition], relationships: list[RelationshipDefinition], problems: _Problems
+    properties: list[PropertyDefinition], relationships: list[RelationshipDefinition], problems: Problems
 ) -> None:
     seen: set[str] = set()
     for name in [*(item.name for item in properties), *(item.predicate for item in relationships)]:
@@ -339,76 +292,6 @@ def _check_distinct(
         seen.add(name)
     if sum(item.is_title_key for item in properties) > 1:
         problems.add("properties", "at most one property is the title key")
-
-
-def _list(value: Any, field: str, problems: _Problems) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, list | tuple):
-        return list(value)
-    problems.add(field, "must be a list")
-    return []
-
-
-def _parent(value: Any, name: str) -> str | None:
-    if value is None:
-        return None
-    if value == name:
-        raise ValueError("a class cannot be its own parent")
-    return naming.class_id(_text(value))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("is required and must be text")  # noqa: TRY004 - collected with the other problems
-    return value
-
-
-def _optional_text(value: Any) -> str | None:
-    return None if value is None else read_text(value)
-
-
-def _flag(value: Any) -> bool:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return bool(value)
-
-
-def _cardinality(value: Any, usual: Cardinality) -> Cardinality:
-    if value is None:
-        return usual
-    found = _CARDINALITIES.get(value.lower()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be 1:1, 1:n, n:1 or n:m")
-    return found
-
-
-def _on_delete(value: Any) -> OnDelete:
-    if value is None:
-        return REFUSE
-    found = _ON_DELETE.get(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be refuse or unlink")
-    return found
-
-
-def _label(value: Any, name: str, field: str, problems: _Problems) -> Label:
-    if value is None or value == "":
-        return name
-    texts = list(value.values()) if isinstance(value, Mapping) else [value]
-    is_valid = bool(texts) and all(isinstance(text, str) and 0 < len(text) <= MAX_LABEL for text in texts)
-    if not is_valid:
-        problems.add(field, f'must be text of at most {MAX_LABEL} characters, or such texts by language: {{"en": "…"}}')
-        return name
-    found: Label = problems.take(field, lambda: read_json(value), name)
-    return found
-
-
-def _description(value: Any, field: str, problems: _Problems) -> str | None:
-    found = problems.take(field, lambda: _optional_text(value), None)
-    if found is not None and len(found) > MAX_DESCRIPTION:
-        problems.add(field, f"must have at most {MAX_DESCRIPTION} characters")
-    return found
 
 
 def _property_json(item: PropertyDefinition) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Ontology:
         if link.predicate in properties:
             raise _problem(definition.id, field, "a property of this name is inherited")
         if link.target not in self.definitions:
-            raise _problem(definition.id, f"{field}.target", f"there is no class {link.target!r}")
+            raise _problem(definition.id, f"{field}.target", f"there is no class or type {link.target!r}")
         if inherited is not None and link.target not in self.family(inherited.target):
             raise _problem(
                 definition.id, f"{field}.target", f"the inherited one leads to {inherited.target}; name it or a subclass"
