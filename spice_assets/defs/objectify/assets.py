@@ -13,7 +13,9 @@ from spice_assets.names import DATASET, OBJECTS, asset_key, group_name, op_name
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
 from spice_core.domain.datasets import ObjectifyRun
+from spice_core.services.objectify import Objectify
 
+ACTOR = "dagster"
 _SAMPLES = 10
 
 
@@ -60,7 +62,27 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
 
 def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, dataset_id: str) -> ObjectifyRun:
     version = newest_version(parts.registry, entry.database, dataset_id)
-    return parts.objectify.run(entry.database, mapping_id, version_id=version.version_id)
+    run = objectify_service(parts).run(entry.database, mapping_id, version_id=version.version_id, actor=ACTOR)
+    if run.state != "succeeded":
+        reasons = dict(run.reasons)
+        raise dg.Failure(f"mapping {mapping_id} failed: {reasons}", metadata={"reasons": reasons, "samples": _samples([run])})
+    return run
+
+
+def objectify_service(parts: Platform) -> Objectify:
+    """Return the service that turns rows into instances."""
+    return Objectify(
+        registry=parts.registry,
+        datasets=parts.datasets,
+        tables=parts.tables,
+        graph=parts.graph,
+        commands=parts.commands,
+        statuses=parts.statuses,
+        work=parts.work,
+        log=parts.log,
+        clock=parts.clock,
+        ids=parts.ids,
+    )
 
 
 def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) -> dg.MaterializeResult[Any]:
@@ -81,10 +103,14 @@ def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) ->
             "rejects": sum(run.rejected for run in runs),
             "links_dropped": sum(run.links_dropped for run in runs),
             "reasons": dict(reasons),
-            "samples": [dict(sample) for run in runs for sample in run.samples][:_SAMPLES],
+            "samples": _samples(runs),
             "seconds": seconds,
             "rows_per_second": rows / seconds if seconds else 0.0,
             "runs": [run.run_id for run in runs],
         },
         data_version=dg.DataVersion(view.commit.id),
     )
+
+
+def _samples(runs: Sequence[ObjectifyRun]) -> list[dict[str, Any]]:
+    return [dict(sample) for run in runs for sample in run.samples][:_SAMPLES]
