@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.graph_store import PostgresGraphStore
-from spice_core.domain.graph import Commit, Direction, GraphBatch, Link, Node, Provenance, Removal
+from spice_core.domain.graph import Commit, Direction, GraphBatch, Hop, Link, Node, Provenance, Reached, Removal
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.errors import AlreadyExists, DatabaseNotFound
 from spice_core.ports.graph_store import GraphStore, GraphView
@@ -29,6 +29,14 @@ State = Mapping[str, Node]
 
 targets = st.lists(st.sampled_from(KEYS), max_size=3, unique=True)
 contents = st.one_of(st.none(), st.tuples(st.integers(0, 3) | st.none(), targets, targets))
+POSITIVE = (Filter("x", Operator.GT, 0, Kind.INTEGER),)
+walks = st.builds(
+    Hop,
+    predicate=st.sampled_from([None, *PREDICATES]),
+    direction=st.sampled_from(Direction),
+    target_classes=st.sampled_from([(), ("A", "B")]),
+    filters=st.sampled_from([(), POSITIVE]),
+)
 writes = st.dictionaries(st.sampled_from(KEYS), contents, max_size=6)
 
 
@@ -180,6 +188,15 @@ class GraphMachine(RuleBasedStateMachine):
             assert list(found) == expected
 
     @precondition(lambda self: self.exists)
+    @rule(data=st.data(), near=st.lists(st.sampled_from(KEYS), max_size=3, unique=True), hops=st.lists(walks, max_size=4))
+    def read_walks(self, data: st.DataObject, near: list[str], hops: list[Hop]) -> None:
+        ref, commit = self.ref(data)
+        limit = data.draw(st.sampled_from([None, 3]))
+        expected = _reached(self.model.states[commit], near, hops)[:limit]
+        for store in self.stores:
+            assert list(store.view(self.database, ref).reach(near, hops, limit=limit)) == expected
+
+    @precondition(lambda self: self.exists)
     @rule(data=st.data(), after=st.sampled_from(["", "A/2", "B/"]), limit=st.sampled_from([2, 100]))
     def read_differences(self, data: st.DataObject, after: str, limit: int) -> None:
         (left, before), (right, now) = self.ref(data), self.ref(data)
@@ -279,6 +296,17 @@ def _links(  # noqa: PLR0917 - a model of one call with all its arguments
         if end[0] in near and end[2] in state and (not classes or end[2][0] in classes) and _meets(state[end[2]], filters)
     ]
     return [link for *_, link in sorted(wanted, key=lambda end: end[:3])]
+
+
+def _reached(state: State, near: Sequence[str], hops: Sequence[Hop]) -> list[Reached]:
+    seen, frontier, found = set(near), set(near), []
+    for depth, hop in enumerate(hops, start=1):
+        asked = hop.predicate, hop.direction, list(hop.target_classes), hop.filters
+        links = _links(state, sorted(frontier), *asked)
+        frontier = {link.target if hop.direction is Direction.OUT else link.source for link in links} - seen
+        seen |= frontier
+        found += [Reached(key, depth) for key in sorted(frontier)]
+    return found
 
 
 def _pages(view: GraphView, classes: Sequence[str], filters: Sequence[Filter], sort: Sort | None, limit: int) -> list[str]:
