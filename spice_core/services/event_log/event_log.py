@@ -59,7 +59,7 @@ class LogLimits:
         max_batch_events, max_batch_bytes: of one segment (a single request may be larger).
         max_waiting: appends of one database that may wait at once.
         max_tail_events: how far the ledger may trail before appends are refused.
-        max_filter_keys: keys of one log that are filtered in memory (two bytes each); beyond, every append asks the ledger.
+        max_filter_keys: keys of one log that are filtered in memory (four bytes each); beyond, every append asks the ledger.
         window_seconds: how long a batch waits for writers that are expected back.
         store_attempts: how often a failing store is tried.
         cache_bytes: segments kept in memory for readers.

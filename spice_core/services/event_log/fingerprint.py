@@ -9,7 +9,7 @@ from spice_core.ports.ledger import IndexEntry
 from spice_core.services.event_log.segment import to_json
 
 NO_FINGERPRINT = bytes(16)
-_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 
 
 def fingerprint(event: Event) -> bytes:

@@ -24,7 +24,7 @@ FORMAT = 1
 EMPTY_HASH = "0" * 64
 _HASH_FIELD = b',"hash":"'
 _HEADER_END = b'"}'
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_OPTIONS = orjson.OPT_UTC_Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,13 @@ def encode_event(event: Event) -> bytes:
     Raises:
         InvalidEvent: something in it is not JSON.
     """
+    occurred_at = event.occurred_at
     document = {
         "event_id": event.event_id,
         "event_type": event.event_type,
         "aggregate_type": event.aggregate_type,
         "aggregate_id": event.aggregate_id,
-        "occurred_at": event.occurred_at.astimezone(UTC),
+        "occurred_at": occurred_at if occurred_at.tzinfo is UTC else occurred_at.astimezone(UTC),
         "actor": event.actor,
         "schema_version": event.schema_version,
         "data": event.data,
