@@ -10,7 +10,6 @@ Run: `python -m benchmarks.multi_hop [--nodes 100000] [--edges 1000000]`.
 import argparse
 import random
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 import pandas as pd
 import psycopg
 
+from benchmarks.report import Pairs, Row, write
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
 from spice_core.adapters.postgres.graph_store import PostgresGraphStore
@@ -93,7 +93,7 @@ def load_ours(store: GraphStore, sample: Sample) -> dict[str, str]:
     position += 1
     store.create_branch("hops", "branch", source="main", at=START, position=position)
     write(numbers[3 :: len(numbers) // 1000], "branch", is_reversed=True)
-    return {"main": "main", "as-of": loaded, "branch": "branch"}
+    return {"head": "main", "as-of": loaded, "branch": "branch"}
 
 
 def walk_ours(view: GraphView, *, filters: Sequence[Filter]) -> Walk:
@@ -208,12 +208,11 @@ def milliseconds(walk: Walk, start: int, hops: int) -> float:
 
 
 def compare(walks: Mapping[str, Walk], starts: Sequence[int], hops: int, *, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of every walk, start by start; walks alternate."""
+    """Return the milliseconds of every walk, start by start; walks take turns, forwards and backwards."""
     taken: dict[str, list[float]] = {name: [] for name in walks}
-    for _ in range(rounds):
-        for start in starts:
-            for name, walk in walks.items():
-                taken[name].append(milliseconds(walk, start, hops))
+    for number, start in enumerate([*starts] * rounds):
+        for name in list(walks)[:: -1 if number % 2 else 1]:
+            taken[name].append(milliseconds(walks[name], start, hops))
     return taken
 
 
@@ -225,22 +224,31 @@ def check(walks: Mapping[str, Walk], truth: Walk, starts: Sequence[int], hops: i
             assert found == expected, (name, start, hops, len(found), len(expected))
 
 
-def report(case: str, taken: Mapping[str, Sequence[float]]) -> None:
-    for peer in [name for name in taken if name != "main"]:
-        ratios = [ours / theirs for ours, theirs in zip(taken["main"], taken[peer], strict=True)]
-        ours, theirs = (statistics.median(taken[name]) for name in ("main", peer))
-        print(f"{case:28} main {ours:9.2f} ms  {peer:8} {theirs:9.2f} ms  ratio {statistics.median(ratios):6.2f}", flush=True)
+def rows(case: str, taken: Mapping[str, Sequence[float]], *, ladybug_bar: float) -> list[Row]:
+    """Compare the head with each peer, and reads of the past and of a branch with the head."""
+    head = taken["head"]
+    asked = [("head", "ladybug", ladybug_bar), ("head", "recursive CTE", 1.5), ("head", "ours, hop by hop with links", None)]
+    found = [
+        Row.of("multi-hop", case, peer, Pairs(taken[ours], taken[peer]), unit="ms", bar=bar, is_rate=False)
+        for ours, peer, bar in asked
+    ]
+    pasts = [("as-of", 2.0), ("branch", None)]
+    return found + [
+        Row.of("multi-hop", f"{case}, {name}", "head", Pairs(taken[name], head), unit="ms", bar=bar, is_rate=False)
+        for name, bar in pasts
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=100_000)
     parser.add_argument("--edges", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     sample = skewed(options.nodes, options.edges)
     by_degree = sorted(range(options.nodes), key=lambda number: -len(sample.targets[number]))
-    ordinary = random.Random(3).sample([n for n in range(options.nodes) if 3 <= len(sample.targets[n]) <= 30], 25)
+    ordinary = random.Random(3).sample([n for n in range(options.nodes) if 3 <= len(sample.targets[n]) <= 30], 20)
+    found: list[Row] = []
     with scratch() as folder:
         dsn = start_embedded(folder / "postgres", shared_buffers="512MB")
         migrate(dsn)
@@ -248,22 +256,24 @@ def main() -> None:
         store = PostgresGraphStore(postgres)
         begun = time.perf_counter()
         refs = load_ours(store, sample)
-        print(
-            f"loaded in {time.perf_counter() - begun:.0f} s; degrees of supernodes",
-            [len(sample.targets[n]) for n in by_degree[:5]],
-        )
+        degrees = [len(sample.targets[number]) for number in by_degree[:5]]
+        print(f"loaded in {time.perf_counter() - begun:.0f} s; supernodes have {degrees} links", flush=True)
         walks = {name: walk_ours(store.view("hops", ref), filters=FILTERS) for name, ref in refs.items()}
-        walks["links"] = walk_by_links(store.view("hops"), filters=FILTERS)
-        walks |= {"ladybug": walk_ladybug(load_ladybug(folder, sample)), "cte": walk_plain(load_plain(dsn, sample))}
+        walks["ours, hop by hop with links"] = walk_by_links(store.view("hops"), filters=FILTERS)
+        walks["ladybug"] = walk_ladybug(load_ladybug(folder, sample))
+        walks["recursive CTE"] = walk_plain(load_plain(dsn, sample))
         truth = walk_networkx(sample)
         for hops in range(1, 6):
             starts = ordinary if hops < 4 else ordinary[:6]
-            check(walks, truth, starts[:5], hops)
-            report(f"{hops} hops", compare(walks, starts, hops, rounds=options.rounds))
+            check(walks, truth, starts[:6], hops)
+            taken = compare(walks, starts, hops, rounds=options.rounds)
+            found += rows(f"{hops} hop{'s' if hops > 1 else ''}", taken, ladybug_bar=0.5)
         for hops in range(1, 4):
-            check(walks, truth, by_degree[:2], hops)
-            report(f"{hops} hops from supernodes", compare(walks, by_degree[:5], hops, rounds=options.rounds))
+            check(walks, truth, by_degree[:1], hops)
+            taken = compare(walks, by_degree[:5], hops, rounds=1)
+            found += rows(f"{hops} hop{'s' if hops > 1 else ''} from supernodes", taken, ladybug_bar=1.0)
         postgres.close()
+    write(found)
 
 
 if __name__ == "__main__":
