@@ -4,7 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-import test_search_index as contract
+import test_search_branches
+import test_search_index
+import test_search_pages
+from search_samples import FLIGHT
 
 from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.domain.search import SearchDocument, SearchQuery, SearchResult, WriteResult
@@ -97,21 +100,21 @@ class SwapsTooEarly(MemorySearchIndex):
 
 
 BROKEN = [
-    (IgnoresVersion, contract.test_equal_version_is_stale_and_changes_nothing),
-    (ForgetsTombstones, contract.test_tombstone_of_an_unknown_document_keeps_older_versions_out),
-    (LosesOneOfABatch, contract.test_every_document_of_a_large_write_is_stored),
-    (StoresHalfOfARefusedWrite, contract.test_write_of_an_undefined_class_is_refused_whole_and_names_it),
-    (PagesByCount, contract.test_pages_stay_stable_while_other_documents_are_written),
-    (LetsLaterWritesShineThrough, contract.test_later_writes_on_the_source_do_not_show_on_the_branch),
-    (SharesItsMemory, contract.test_stored_documents_do_not_alias_the_callers_memory),
-    (SwapsTooEarly, contract.test_a_generation_is_empty_and_apart_until_it_is_finished),
+    (IgnoresVersion, test_search_index.test_equal_version_is_stale_and_changes_nothing),
+    (ForgetsTombstones, test_search_index.test_tombstone_of_an_unknown_document_keeps_older_versions_out),
+    (LosesOneOfABatch, test_search_index.test_every_document_of_a_large_write_is_stored),
+    (StoresHalfOfARefusedWrite, test_search_index.test_write_of_an_undefined_class_is_refused_whole_and_names_it),
+    (PagesByCount, test_search_pages.test_pages_stay_stable_while_other_documents_are_written),
+    (LetsLaterWritesShineThrough, test_search_branches.test_later_writes_on_the_source_do_not_show_on_the_branch),
+    (SharesItsMemory, test_search_index.test_stored_documents_do_not_alias_the_callers_memory),
+    (SwapsTooEarly, test_search_index.test_a_generation_is_empty_and_apart_until_it_is_finished),
 ]
 
 
 @pytest.mark.parametrize(("broken", "test"), BROKEN, ids=lambda item: item.__name__)
 def test_the_contract_goes_red_on_a_broken_index(broken: type[SearchIndex], test):
     index = broken()
-    index.define("db", contract.FLIGHT)
+    index.define("db", FLIGHT)
     with pytest.raises((AssertionError, pytest.fail.Exception, KeyError)):
         test(index, "db")
 
@@ -119,5 +122,5 @@ def test_the_contract_goes_red_on_a_broken_index(broken: type[SearchIndex], test
 @pytest.mark.parametrize("test", [test for _, test in BROKEN], ids=lambda item: item.__name__)
 def test_the_same_tests_are_green_on_the_index_in_memory(test):
     index = MemorySearchIndex()
-    index.define("db", contract.FLIGHT)
+    index.define("db", FLIGHT)
     test(index, "db")
