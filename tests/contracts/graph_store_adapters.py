@@ -1,9 +1,10 @@
 """The adapters of `GraphStore` under test: each name with a factory that gets pytest's request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import psycopg
 import pytest
+from graph_samples import Writer
 
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.postgres.connection import Postgres
@@ -26,3 +27,12 @@ def _postgres(request: pytest.FixtureRequest) -> GraphStore:
 
 
 GRAPH_STORES: Mapping[str, Callable[[pytest.FixtureRequest], GraphStore]] = {"memory": _memory, "postgres": _postgres}
+
+
+def a_writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
+    """Yield a writer on a new database `shop` of the adapter that is the fixture's parameter."""
+    store = GRAPH_STORES[request.param](request)
+    writer = Writer(store)
+    writer.create()
+    yield writer
+    store.close()

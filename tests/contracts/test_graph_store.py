@@ -1,4 +1,4 @@
-"""The contract of `GraphStore`: databases, commits, branches, refs, history. Each test is a sentence of the port."""
+"""The contract of `GraphStore`: databases, batches, closing. Each test is a sentence of the port."""
 
 import dataclasses
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from graph_samples import START, Writer, batch, node, removal
-from graph_store_adapters import GRAPH_STORES
+from graph_store_adapters import GRAPH_STORES, a_writer
 
 from spice_core.domain.graph import Commit
 from spice_core.errors import (
@@ -23,22 +23,11 @@ from spice_core.errors import (
 @pytest.fixture(params=GRAPH_STORES)
 def writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
     """A writer on a new database `shop`."""
-    store = GRAPH_STORES[request.param](request)
-    found = Writer(store)
-    found.create()
-    yield found
-    store.close()
+    yield from a_writer(request)
 
 
 def keys(writer: Writer, ref: str = "main") -> list[str]:
     return [found.key for found in writer.store.view(writer.database, ref).page(["A", "B"]).nodes]
-
-
-def ids(commits: list[Commit]) -> list[str]:
-    return [commit.id for commit in commits]
-
-
-# Databases
 
 
 def test_created_database_has_main_and_one_empty_first_commit(writer: Writer) -> None:
@@ -127,9 +116,6 @@ def test_databases_do_not_see_each_other(writer: Writer) -> None:
     other.write(node("A/1", {"x": 2}), node("A/2"))
     assert writer.document("A/1") == {"x": 1}
     assert keys(other) == ["A/1", "A/2"]
-
-
-# Applying batches
 
 
 def test_apply_commits_the_batch_whole(writer: Writer) -> None:
@@ -271,133 +257,6 @@ def test_of_threads_that_apply_the_same_batch_all_get_the_one_commit(writer: Wri
     assert len(found) == 6
     assert len({commit.id for commit in found}) == 1
     assert len(writer.store.history("shop")) == 2
-
-
-# Branches
-
-
-def test_branch_starts_at_the_commit_that_its_source_resolves_to(writer: Writer) -> None:
-    first = writer.write(node("A/1"))
-    writer.write(node("A/2"))
-    branch = writer.branch("b", source=first.id[:12])
-    assert (branch.name, branch.head, branch.created_from, branch.created_at) == ("b", first.id, first.id, START)
-    assert keys(writer, "b") == ["A/1"]
-    assert writer.store.applied_position("shop") == writer.position
-
-
-def test_writes_on_a_branch_are_not_seen_on_its_parent_nor_the_other_way(writer: Writer) -> None:
-    writer.write(node("A/1", {"x": 0}), node("A/2", {"x": 0}), node("A/3", {"x": 0}))
-    writer.branch("b")
-    writer.write(node("A/1", {"x": 1}), removal("A/2"), node("A/4"), branch="b")
-    writer.write(node("A/1", {"x": 2}), removal("A/3"), node("A/5"))
-    assert keys(writer) == ["A/1", "A/2", "A/5"]
-    assert keys(writer, "b") == ["A/1", "A/3", "A/4"]
-    assert writer.document("A/1") == {"x": 2}
-    assert writer.document("A/1", "b") == {"x": 1}
-
-
-def test_branch_of_a_branch_sees_both_as_they_were(writer: Writer) -> None:
-    writer.write(node("A/1", {"x": 0}), node("A/2", {"x": 0}))
-    writer.branch("b")
-    writer.write(node("A/1", {"x": 1}), branch="b")
-    writer.branch("c", "b")
-    writer.write(node("A/1", {"x": 2}), branch="b")
-    writer.remove("A/2", branch="c")
-    assert writer.document("A/1", "c") == {"x": 1}
-    assert keys(writer, "c") == ["A/1"]
-    assert keys(writer, "b") == ["A/1", "A/2"]
-
-
-def test_repeated_create_branch_returns_the_branch(writer: Writer) -> None:
-    made = writer.branch("b")
-    assert writer.store.create_branch("shop", "b", source="main", at=START, position=writer.position) == made
-    commit = writer.write(node("A/1"), branch="b")
-    again = writer.store.create_branch("shop", "b", source="main", at=START, position=made_at(writer))
-    assert (again.name, again.head) == ("b", commit.id)
-
-
-def made_at(writer: Writer) -> int:
-    """The position before the last: where the branch was made."""
-    return writer.position - 1
-
-
-def test_create_branch_repeated_after_its_deletion_does_not_bring_it_back(writer: Writer) -> None:
-    writer.branch("b")
-    at = writer.position
-    writer.delete("b")
-    assert writer.store.create_branch("shop", "b", source="main", at=START, position=at).name == "b"
-    assert [branch.name for branch in writer.store.branches("shop")] == ["main"]
-
-
-def test_taken_branch_name_and_unknown_source_are_refused(writer: Writer) -> None:
-    writer.branch("b")
-    for name in ("b", "main"):
-        with pytest.raises(AlreadyExists):
-            writer.branch(name)
-    with pytest.raises(BranchNotFound):
-        writer.branch("c", "never")
-    with pytest.raises(CommitNotFound):
-        writer.branch("c", "0123456789ab")
-    with pytest.raises(DatabaseNotFound):
-        writer.store.create_branch("never", "b", source="main", at=START, position=99)
-
-
-def test_create_branch_behind_the_applied_position_is_refused(writer: Writer) -> None:
-    writer.write(node("A/1"))
-    with pytest.raises(Conflict):
-        writer.store.create_branch("shop", "b", source="main", at=START, position=1)
-
-
-def test_deleted_branch_is_gone_but_its_commits_stay_readable_by_id(writer: Writer) -> None:
-    writer.branch("b")
-    commit = writer.write(node("A/1"), branch="b")
-    writer.branch("c", "b")
-    writer.delete("b")
-    assert [branch.name for branch in writer.store.branches("shop")] == ["main", "c"]
-    with pytest.raises(BranchNotFound):
-        writer.store.view("shop", "b")
-    assert keys(writer, commit.id) == ["A/1"]
-    assert keys(writer, "c") == ["A/1"]
-
-
-def test_deleted_branch_name_used_again_shows_nothing_of_the_old_branch(writer: Writer) -> None:
-    writer.branch("b")
-    writer.write(node("A/1", links={"to": ["B/1"]}), node("B/1"), branch="b")
-    writer.delete("b")
-    writer.branch("b")
-    assert keys(writer, "b") == []
-    assert writer.store.view("shop", "b").expand(["A/1"], predicate=None, direction="out") == []
-    assert len(writer.store.history("shop", "b")) == 1
-
-
-def test_repeated_delete_branch_does_nothing_also_where_the_name_is_used_again(writer: Writer) -> None:
-    writer.branch("b")
-    writer.delete("b")
-    at = writer.position
-    writer.store.delete_branch("shop", "b", position=at)
-    writer.branch("b")
-    writer.store.delete_branch("shop", "b", position=at)
-    assert [branch.name for branch in writer.store.branches("shop")] == ["main", "b"]
-
-
-def test_delete_of_an_unknown_branch_is_refused_and_main_cannot_be_deleted(writer: Writer) -> None:
-    with pytest.raises(BranchNotFound):
-        writer.delete("b")
-    with pytest.raises(Conflict):
-        writer.delete("main")
-    with pytest.raises(DatabaseNotFound):
-        writer.store.delete_branch("never", "b", position=99)
-
-
-def test_branches_come_main_first_then_by_name(writer: Writer) -> None:
-    for name in ("z", "a", "m/x", "B"):
-        writer.branch(name)
-    assert [branch.name for branch in writer.store.branches("shop")] == ["main", "B", "a", "m/x", "z"]
-    with pytest.raises(DatabaseNotFound):
-        writer.store.branches("never")
-
-
-# A closed store
 
 
 def test_every_method_of_a_closed_store_raises_and_close_is_idempotent(writer: Writer) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
+import test_graph_branches
+import test_graph_queries
 import test_graph_store
 import test_graph_view
 from graph_samples import Writer
@@ -186,7 +188,8 @@ BROKEN = [
 
 def sentences() -> list[Callable[[Writer], None]]:
     """Return the tests of the contract that need a writer alone."""
-    found = [test for module in (test_graph_store, test_graph_view) for test in vars(module).values() if inspect.isfunction(test)]
+    modules = (test_graph_store, test_graph_branches, test_graph_view, test_graph_queries)
+    found = [test for module in modules for test in vars(module).values() if inspect.isfunction(test)]
     return [test for test in found if test.__name__.startswith("test_") and [*inspect.signature(test).parameters] == ["writer"]]
 
 
