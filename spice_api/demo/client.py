@@ -1,13 +1,13 @@
 """The demo as a client: plain HTTP against the three apps."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx2
 
 from spice_core.errors import CommandNotFound, SpiceError, Unavailable
 
-_TIMEOUT_SECONDS = 120.0
+_TIMEOUT_SECONDS = 300.0
 _WAIT = {"Prefer": "wait=60"}
 
 
@@ -42,7 +42,9 @@ class Api:
         """Return the answer to a PUT of JSON."""
         return self._send("PUT", app, path, json=body, params=parameters, headers=_WAIT if wait else None)
 
-    def upload(self, path: str, *, filename: str, content: bytes, key: str, fields: Mapping[str, str], **parameters: Any) -> Any:
+    def upload(
+        self, path: str, *, filename: str, content: BinaryIO, key: str, fields: Mapping[str, str], **parameters: Any
+    ) -> Any:
         """Return the answer to the upload of one file, with `key` as its idempotency key."""
         files = {"file": (filename, content, "text/csv")}
         return self._send("POST", "bff", path, files=files, data=fields, params=parameters, headers={"Idempotency-Key": key})

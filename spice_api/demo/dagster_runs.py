@@ -1,0 +1,62 @@
+"""What Dagster did with the uploads: asked of its web server."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from spice_core.errors import SpiceError, Unavailable
+from spice_core.ports.clock import Clock
+
+_POLL_SECONDS = 1.0
+_QUERY = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp runId }
+    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } }
+  runsOrError { ... on Runs { results { runId status startTime endTime assetSelection { path } } } } }"""
+
+
+class RunFailed(SpiceError):
+    """A Dagster run of the demo failed."""
+
+    code = "run_failed"
+
+
+class DagsterRuns:
+    """The runs and assets of one installation's Dagster."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        self._url = url
+        self._clock = clock
+
+    def wait_for(self, keys: Sequence[tuple[str, ...]], *, seconds: float) -> Mapping[str, Any]:
+        """Wait until every asset of `keys` was materialized; return what Dagster knows then.
+
+        Raises:
+            RunFailed: a run failed, or they were not after `seconds`; names the assets or the run.
+        """
+        wanted = set(keys)
+        deadline = self._clock.monotonic() + seconds
+        while True:
+            found = self._ask()
+            done = {tuple(node["assetKey"]["path"]) for node in found["assetNodes"] if node["assetMaterializations"]}
+            runs = [run for run in found["runsOrError"].get("results", []) if _concerns(run, wanted)]
+            failed = [run["runId"] for run in runs if run["status"] == "FAILURE"]
+            if failed:
+                raise RunFailed(f"Dagster run {failed[0]} failed; see {self._url}/runs/{failed[0]}")
+            if wanted <= done and all(run["status"] == "SUCCESS" for run in runs):
+                return found
+            if self._clock.monotonic() > deadline:
+                lacking = ", ".join("/".join(key) for key in sorted(wanted - done))
+                raise RunFailed(f"after {seconds:.0f} s Dagster has not materialized {lacking}; see {self._url}")
+            self._clock.sleep(_POLL_SECONDS)
+
+    def _ask(self) -> Mapping[str, Any]:
+        try:
+            response = httpx2.post(f"{self._url}/graphql", json={"query": _QUERY}, timeout=60.0)
+        except httpx2.TransportError as error:
+            raise Unavailable(f"{self._url} does not answer: {error}") from error
+        answer: Mapping[str, Any] = response.json()["data"]
+        return answer
+
+
+def _concerns(run: Mapping[str, Any], wanted: set[tuple[str, ...]]) -> bool:
+    return any(tuple(key["path"]) in wanted for key in run["assetSelection"] or [])
