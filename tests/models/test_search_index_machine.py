@@ -256,7 +256,7 @@ def _follow(search: Callable[[SearchQuery], Any], query: SearchQuery) -> list[st
         query = replace(query, after=page.next_after)
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(150, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [12, pytest.param(150, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
 def test_memory_and_postgres_stay_in_lockstep(postgres_dsn, examples):
     postgres = Postgres(postgres_dsn, max_size=2)
     machine = type("Machine", (SearchMachine,), {"indexes": [MemorySearchIndex(), PostgresSearchIndex(postgres)]})

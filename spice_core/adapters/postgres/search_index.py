@@ -17,7 +17,7 @@ from spice_core.adapters.postgres.search_query import Statements
 from spice_core.adapters.postgres.search_rows import RowEncoder
 from spice_core.adapters.postgres.search_tables import SCHEMA
 from spice_core.adapters.postgres.search_text import text_condition
-from spice_core.adapters.postgres.search_visible import select_visible
+from spice_core.adapters.postgres.search_visible import first_of_arms, select_visible, visible_arms
 from spice_core.adapters.postgres.search_write import stage, upsert
 from spice_core.domain.matching import is_storable
 from spice_core.domain.naming import MAIN
@@ -266,9 +266,9 @@ def _scan(connection: Connection, snapshot: Snapshot, after: str, limit: int) ->
     if not snapshot.chain or not snapshot.classes:
         return []
     condition = sql.SQL("NOT m.is_deleted AND m.key > {}").format(sql.Literal(after))
-    rows = sql.SQL(" UNION ALL ").join(
-        select_visible(tables, snapshot.chain, DOCUMENT_COLUMNS, condition) for tables in snapshot.classes.values()
-    )
+    found = [visible_arms(tables, snapshot.chain, DOCUMENT_COLUMNS, condition) for tables in snapshot.classes.values()]
+    arms = [arm for arms in found for arm in arms]
+    rows = first_of_arms(arms, behind=sql.SQL("true"), order=sql.SQL("u.key"), limit=limit)
     statement = sql.SQL("SELECT * FROM ({}) u ORDER BY key LIMIT {}").format(rows, sql.Literal(limit))
     return [load_document(row, row[0].partition("/")[0]) for row in connection.execute(statement)]
 
@@ -288,7 +288,7 @@ def _search(connection: Connection, snapshot: Snapshot, query: SearchQuery, chec
         total=min(total, MAX_TOTAL),
         total_is_exact=total <= MAX_TOTAL,
         next_after=encode_mark(checked.fingerprint, _mark(page[-1], checked)) if has_more else None,
-        facets=_facets(connection, statements) if checked.facets else (),
+        facets=_facets(connection, statements, is_small=total <= MAX_TOTAL) if checked.facets else (),
     )
 
 
@@ -311,9 +311,9 @@ def _mark(row: tuple[str, str | None, int], checked: CheckedQuery) -> PageMark:
     return PageMark(str(rank) if has_rank(checked) else value, key)
 
 
-def _facets(connection: Connection, statements: Statements) -> list[Facet]:
+def _facets(connection: Connection, statements: Statements, *, is_small: bool) -> list[Facet]:
     buckets: list[list[tuple[object, int]]] = [[] for _ in statements.checked.facets]
-    for number, value, count in connection.execute(statements.facets()):
+    for number, value, count in connection.execute(statements.facets(is_small=is_small)):
         buckets[number].append((_facet_value(value, statements.checked.facets[number].kind), count))
     return [Facet(request.field, found) for request, found in zip(statements.checked.facets, buckets, strict=True)]
 

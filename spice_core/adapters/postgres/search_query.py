@@ -9,7 +9,7 @@ from spice_core.adapters.postgres.search_catalogue import Layer
 from spice_core.adapters.postgres.search_filters import column_condition, operand_of, operand_text
 from spice_core.adapters.postgres.search_tables import ClassTables, base_type, holds_array
 from spice_core.adapters.postgres.search_text import TextCondition
-from spice_core.adapters.postgres.search_visible import select_visible
+from spice_core.adapters.postgres.search_visible import first_of_arms, visible_arms
 from spice_core.domain.matching import comparable
 from spice_core.domain.paging import PageMark
 from spice_core.domain.queries import FacetRequest, Kind
@@ -32,7 +32,7 @@ class Statements:
 
     def count(self) -> sql.Composed:
         """One number: how many documents meet the query, up to one more than is counted exactly."""
-        rows = self._found(lambda _: sql.SQL("1"))
+        rows = sql.SQL(" UNION ALL ").join(self._arms(lambda _: sql.SQL("1")))
         return sql.SQL("SELECT count(*) FROM (SELECT FROM ({}) u LIMIT {}) c").format(rows, sql.Literal(MAX_TOTAL + 1))
 
     def page(self, *, is_small: bool) -> sql.Composed:
@@ -41,30 +41,34 @@ class Statements:
         Of few documents all are found first and then ordered; else the planner might walk the whole class in order
         until it has met enough of them.
         """
-        rows = self._found(self._order_columns)
+        order = self._order()
+        behind = sql.SQL("true") if self.checked.mark is None else self._behind(self.checked.mark)
+        arms = self._arms(self._order_columns)
+        wanted = self.query.offset + self.query.limit + 1
+        rows = sql.SQL(" UNION ALL ").join(arms) if is_small else first_of_arms(arms, behind=behind, order=order, limit=wanted)
         return sql.SQL(
-            "WITH u AS {materialized} ({rows}) SELECT key, value::text, rank FROM u WHERE {behind} ORDER BY {order}"
+            "WITH u AS {materialized} ({rows}) SELECT u.key, u.value::text, u.rank FROM u WHERE {behind} ORDER BY {order}"
             " LIMIT {limit} OFFSET {offset}"
         ).format(
-            materialized=sql.SQL("MATERIALIZED" if is_small else "NOT MATERIALIZED"),
+            materialized=_materialized(is_small=is_small),
             rows=rows,
-            behind=sql.SQL("true") if self.checked.mark is None else self._behind(self.checked.mark),
-            order=self._order(),
+            behind=behind,
+            order=order,
             limit=sql.Literal(self.query.limit + 1),
             offset=sql.Literal(self.query.offset),
         )
 
-    def facets(self) -> sql.Composed:
-        """(number of the facet, value as text, count), every facet in its order."""
+    def facets(self, *, is_small: bool) -> sql.Composed:
+        """(number of the facet, value as text, count), every facet in its order. Many documents are read once per facet."""
         requests = list(enumerate(self.checked.facets))
-        arms = [self._facet(number, request) for number, request in requests]
-        rows = self._found(lambda tables: sql.SQL(", ").join(self._facet_column(tables, *item) for item in requests))
-        return sql.SQL("WITH f AS ({}) {}").format(rows, sql.SQL(" UNION ALL ").join(arms))
+        facets = sql.SQL(" UNION ALL ").join(self._facet(number, request) for number, request in requests)
+        arms = self._arms(lambda tables: sql.SQL(", ").join(self._facet_column(tables, *item) for item in requests))
+        rows = sql.SQL(" UNION ALL ").join(arms)
+        return sql.SQL("WITH f AS {} ({}) {}").format(_materialized(is_small=is_small), rows, facets)
 
-    def _found(self, columns: Columns) -> sql.Composable:
-        return sql.SQL(" UNION ALL ").join(
-            select_visible(tables, self.chain, columns(tables), self._condition(tables)) for tables in self.classes.values()
-        )
+    def _arms(self, columns: Columns) -> list[sql.Composed]:
+        found = [visible_arms(tables, self.chain, columns(tables), self._condition(tables)) for tables in self.classes.values()]
+        return [arm for arms in found for arm in arms]
 
     def _condition(self, tables: ClassTables) -> sql.Composable:
         asked = zip(self.query.filters, self.checked.conditions, strict=True)
@@ -90,17 +94,17 @@ class Statements:
         """Return the condition of coming after `mark`: nulls are a second stage behind all values."""
         sort = self.checked.sort
         sign = sql.SQL("<" if sort is not None and sort.descending else ">")
-        key = sql.SQL("key {} {}").format(sign, sql.Literal(mark.key))
+        key = sql.SQL("u.key {} {}").format(sign, sql.Literal(mark.key))
         if has_rank(self.checked):
             rank = sql.Literal(int(mark.value or 0))
-            return sql.SQL("(rank < {0} OR (rank = {0} AND {1}))").format(rank, key)
+            return sql.SQL("(u.rank < {0} OR (u.rank = {0} AND {1}))").format(rank, key)
         if sort is None:
             return key
         if mark.value is None:
-            return sql.SQL("(value IS NULL AND {})").format(key)
+            return sql.SQL("(u.value IS NULL AND {})").format(key)
         kind = Kind.NUMBER if sort.kind is Kind.INTEGER else sort.kind
         at = sql.SQL("{}::{}").format(sql.Literal(_mark_text(mark.value, kind)), base_type(kind))
-        return sql.SQL("(value {0} {1} OR (value = {1} AND {2}) OR value IS NULL)").format(sign, at, key)
+        return sql.SQL("(u.value {0} {1} OR (u.value = {1} AND {2}) OR u.value IS NULL)").format(sign, at, key)
 
     def _facet_column(self, tables: ClassTables, number: int, request: FacetRequest) -> sql.Composable:
         """Return the column of a facet; if it is an array in one of the classes, it is one in all."""
@@ -123,6 +127,10 @@ class Statements:
 
     def _is_array(self, request: FacetRequest) -> bool:
         return any(holds_array(tables.columns[request.field][0]) for tables in self.classes.values())
+
+
+def _materialized(*, is_small: bool) -> sql.SQL:
+    return sql.SQL("MATERIALIZED" if is_small else "NOT MATERIALIZED")
 
 
 def _mark_text(value: str, kind: Kind) -> str:

@@ -4,6 +4,8 @@ A row holds from epoch `since` of its layer until `until`. Main's present rows a
 what a branch still sees of a row that main has changed since, is in the overlay table.
 """
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from spice_core.adapters.postgres.search_catalogue import OWN, Layer
@@ -14,36 +16,37 @@ def select_visible(
     tables: ClassTables, chain: tuple[Layer, ...], columns: sql.Composable, condition: sql.Composable
 ) -> sql.Composed:
     """Return a SELECT of `columns` of the rows (alias `m`) that the branch shows and that meet `condition`."""
+    return sql.SQL(" UNION ALL ").join(visible_arms(tables, chain, columns, condition))
+
+
+def visible_arms(
+    tables: ClassTables, chain: tuple[Layer, ...], columns: sql.Composable, condition: sql.Composable
+) -> list[sql.Composed]:
+    """Return the SELECTs whose union is `select_visible`."""
     main = next((layer for layer in chain if layer.is_main), None)
     if main is not None and chain == (main,) and main.at == OWN:
-        return sql.SQL("SELECT {} FROM {} m WHERE {}").format(columns, tables.main, condition)
+        return [sql.SQL("SELECT {} FROM {} m WHERE {}").format(columns, tables.main, condition)]
+    parts = {"columns": columns, "overlay": tables.overlay, "visible": visible_in_overlay(chain), "condition": condition}
     arms = [
         sql.SQL(
             "SELECT {columns} FROM (SELECT DISTINCT ON (o.key) o.* FROM {overlay} o WHERE {visible} ORDER BY o.key, {depth}) m"
             " WHERE {condition}"
-        ).format(
-            columns=columns,
-            overlay=tables.overlay,
-            visible=visible_in_overlay(chain),
-            depth=_depth(chain),
-            condition=condition,
-        )
+        ).format(depth=_depth(chain), **parts)
     ]
     if main is not None:
         arms.append(
             sql.SQL(
                 "SELECT {columns} FROM {main} m WHERE m.since <= {at} AND {condition}"
                 " AND NOT EXISTS (SELECT FROM {overlay} o WHERE o.key = m.key AND {visible})"
-            ).format(
-                columns=columns,
-                main=tables.main,
-                at=sql.Literal(main.at),
-                condition=condition,
-                overlay=tables.overlay,
-                visible=visible_in_overlay(chain),
-            )
+            ).format(main=tables.main, at=sql.Literal(main.at), **parts)
         )
-    return sql.SQL(" UNION ALL ").join(arms)
+    return arms
+
+
+def first_of_arms(arms: Sequence[sql.Composable], *, behind: sql.Composable, order: sql.Composable, limit: int) -> sql.Composed:
+    """Return the first rows (alias `u`) of every arm: of large ones, so that none is read to its end for one page."""
+    first = sql.SQL("(SELECT * FROM ({}) u WHERE {} ORDER BY {} LIMIT {})")
+    return sql.SQL(" UNION ALL ").join(first.format(arm, behind, order, sql.Literal(limit)) for arm in arms)
 
 
 def visible_in_overlay(chain: tuple[Layer, ...]) -> sql.Composable:

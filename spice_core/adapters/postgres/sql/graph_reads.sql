@@ -49,17 +49,22 @@ SELECT key.key, seen.value::text
 (SELECT key.id, key.key FROM spice_graph.key WHERE false);
 
 -- name: page_by_key
-SELECT candidate.key, seen.value::text, NULL
-  FROM ({ranges}) AS candidate CROSS JOIN LATERAL {visible} AS seen {fields}
- WHERE seen.value IS NOT NULL AND {conditions}
- ORDER BY candidate.key OFFSET %(offset)s LIMIT %(limit)s;
+SELECT page.key, page.value::text, NULL
+  FROM (SELECT candidate.key, seen.value
+          FROM ({ranges}) AS candidate CROSS JOIN LATERAL {visible} AS seen {fields}
+         WHERE seen.value IS NOT NULL AND {conditions}
+         ORDER BY candidate.key OFFSET %(offset)s LIMIT %(limit)s) AS page
+ ORDER BY page.key;
 
 -- name: page_by_value
+-- Values become text after the cut: before it, that would be most of the work.
 {overlay}
-SELECT key.key, seen.value::text, ({sort})::text
-  FROM ({entries}) AS seen {fields} JOIN spice_graph.key ON key.id = seen.key
- WHERE seen.value IS NOT NULL AND {conditions} AND {behind}
- ORDER BY {sort} {direction} NULLS LAST, key.key {direction} OFFSET %(offset)s LIMIT %(limit)s;
+SELECT page.key, page.value::text, page.rank::text
+  FROM (SELECT key.key, seen.value, {sort} AS rank
+          FROM ({entries}) AS seen {fields} JOIN spice_graph.key ON key.id = seen.key
+         WHERE seen.value IS NOT NULL AND {conditions} AND {behind}
+         ORDER BY rank {direction} NULLS LAST, key.key {direction} OFFSET %(offset)s LIMIT %(limit)s) AS page
+ ORDER BY page.rank {direction} NULLS LAST, page.key {direction};
 
 -- name: count
 {overlay}
