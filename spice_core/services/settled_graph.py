@@ -20,17 +20,22 @@ ONTOLOGY_AGGREGATE = "OntologyClass"
 _POLL_SECONDS = 0.01
 _PAGE = 1000
 _REMEMBERED = 64
+_TRUST_SECONDS = 0.05
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The classes of one branch as they were read at `commit`, when the aggregates had these `numbers`."""
+    """The classes of one branch as they were read at `commit`, when the aggregates had these `numbers`.
+
+    `checked_at` says by the monotonic clock when each class's number was last compared with the log.
+    """
 
     commit: str
     numbers: Mapping[str, int]
     ontology: Ontology
+    checked_at: dict[str, float]
 
 
 class SettledGraph:
@@ -67,24 +72,48 @@ class SettledGraph:
     def ontology(self, database: str, branch: str, class_ids: frozenset[str], *, fresh: bool = False) -> Ontology:
         """Return the classes of `branch`, waiting while commands for `class_ids` are undecided.
 
-        Other classes may be older than the graph's unless `fresh`.
+        Unless `fresh` or without `class_ids`, what is returned may miss what another process did in the last 50 ms, and newer classes than
+        `class_ids`. A class whose newest command is undecided after the wait is returned as it was before: the graph worker
+        has the last word.
 
         Raises:
             DatabaseNotFound, BranchNotFound: as `view`.
-            LogBehind: (retryable) a command for one of `class_ids` was accepted and is still undecided.
+            LogBehind: (retryable) one of `class_ids` is not there, and was accepted and is still undecided.
         """
-        numbers = {name: self._number(database, ONTOLOGY_AGGREGATE, database, branch, name) for name in class_ids}
-        numbers["|"] = self._number(database, "Database", database)
-        numbers["|branch"] = self._number(database, "Branch", database, branch)
+        fresh = fresh or not class_ids
+        now = self._clock.monotonic()
         known = self._known.get((database, branch))
-        if known is not None and not fresh and numbers.items() <= known.numbers.items():
+        if known is not None and not fresh and all(now - known.checked_at.get(name, -1.0) < _TRUST_SECONDS for name in class_ids):
             return known.ontology
-        view = self._settled_view(database, branch, {class_key(name): numbers[name] for name in class_ids})
-        found = known.ontology if known is not None and known.commit == view.commit.id else read_ontology(view)
+        numbers = self._numbers(database, branch, class_ids)
+        if known is None or fresh or not numbers.items() <= known.numbers.items():
+            known = self._read(database, branch, numbers, known)
+        known.checked_at.update(dict.fromkeys(class_ids, now))
+        return known.ontology
+
+    def forget(self, database: str) -> None:
+        """Trust nothing that was read of `database` before: a command of this process changes its classes."""
+        for key in [key for key in list(self._known) if key[0] == database]:
+            self._known.pop(key, None)
+
+    def _numbers(self, database: str, branch: str, class_ids: frozenset[str]) -> dict[str, int]:
+        """Return the numbers of the classes, and of what they live in (the keys of those are no class names)."""
+        numbers = {name: self._number(database, ONTOLOGY_AGGREGATE, database, branch, name) for name in class_ids}
+        numbers["|database"] = self._number(database, "Database", database)
+        if branch != naming.MAIN:
+            numbers["|branch"] = self._number(database, "Branch", database, branch)
+        return numbers
+
+    def _read(self, database: str, branch: str, numbers: Mapping[str, int], known: _Known | None) -> _Known:
+        classes = {class_key(name): number for name, number in numbers.items() if not name.startswith("|")}
+        view = self._settled_view(database, branch, classes)
+        if known is not None and known.commit == view.commit.id:
+            found = _Known(known.commit, {**known.numbers, **numbers}, known.ontology, {})
+        else:
+            found = _Known(view.commit.id, numbers, read_ontology(view), {})
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        is_same = known is not None and known.ontology is found
-        self._known[database, branch] = _Known(view.commit.id, {**(known.numbers if known and is_same else {}), **numbers}, found)
+        self._known[database, branch] = found
         return found
 
     def _settled_view(self, database: str, branch: str, numbers: Mapping[str, int]) -> GraphView:
@@ -96,7 +125,13 @@ class SettledGraph:
             nodes = found.get([key for key, number in numbers.items() if number])
             return all(not number or _sequence(nodes.get(key)) >= number for key, number in numbers.items())
 
-        return self._settled(database, lambda: self._try_view(database, branch) or view, is_enough=has_all)
+        try:
+            return self._settled(database, lambda: self._try_view(database, branch) or view, is_enough=has_all)
+        except LogBehind:
+            newest = self._try_view(database, branch) or view
+            if len(newest.get(numbers.keys())) < len(numbers):
+                raise
+            return newest
 
     def _try_view(self, database: str, branch: str) -> GraphView | None:
         try:

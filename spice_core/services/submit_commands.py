@@ -53,6 +53,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_OF_INSTANCES = frozenset({*INSTANCE_TYPES.values(), *BULK_TYPES.values()})
+
 
 @dataclass(frozen=True, slots=True)
 class CommandLimits:
@@ -305,7 +307,10 @@ class CommandService:
 
         A command's `expected_seq` is checked where it has one. For the registry, for runs and for dead letters.
         """
-        return self._acceptance.submit(database, commands, create=create)
+        accepted = self._acceptance.submit(database, commands, create=create)
+        if any(command.command_type not in _OF_INSTANCES for command in commands):
+            self.settled.forget(database)
+        return accepted
 
     def command(
         self, command_type: CommandType, database: str, aggregate_type: str, *parts: str, **origin: Unpack[Origin]

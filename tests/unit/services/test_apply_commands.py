@@ -16,7 +16,7 @@ from spice_core.errors import (
     LogBehind,
     OptimisticConcurrencyConflict,
 )
-from spice_core.services.submit_commands import command_id_of_key
+from spice_core.services.submit_commands import CommandService, command_id_of_key
 from spice_core.services.submit_rows import BulkRow
 from tests.write_path import WritePath, a_class, text
 
@@ -384,3 +384,38 @@ def test_a_command_for_a_database_deleted_before_it_fails(path: WritePath) -> No
     late = path.commands.create_instance("shop", "main", "Customer", {"customer_id": "c1", "name": "x"})
     path.settle()
     assert path.outcome(late.command_id) == "COMMAND_FAILED:database_not_found"
+
+
+def test_a_class_that_another_process_changed_is_read_again_before_a_refusal(path: WritePath) -> None:
+    other = CommandService(log=path.log, graph=path.graph, work=path.work, clock=path.clock, ids=path.ids)
+    data = {"customer_id": "c1", "name": "Alice", "size": 3}
+    with pytest.raises(InvalidInstance):
+        path.commands.create_instance("shop", "main", "Customer", data)
+    wider = {**CUSTOMER, "properties": [*CUSTOMER["properties"], {"name": "size", "type": "integer"}]}
+    other.update_class("shop", "main", "Customer", wider, expected_seq=1)
+    path.settle()
+    accepted = path.commands.create_instance("shop", "main", "Customer", data)
+    path.settle()
+    assert path.outcome(accepted.command_id) == "INSTANCE_CREATED"
+    other.create_class("shop", "main", a_class("Zebra", text("zebra_id")))
+    path.settle()
+    assert "Zebra" in path.commands.settled.ontology("shop", "main", frozenset()).definitions
+
+
+def test_a_class_whose_last_change_is_undecided_is_used_as_it_was(path: WritePath) -> None:
+    path.commands.update_class("shop", "main", "Customer", CUSTOMER, expected_seq=1)
+    accepted = path.commands.create_instance("shop", "main", "Customer", {"customer_id": "c1", "name": "Alice"})
+    path.settle()
+    assert path.outcome(accepted.command_id) == "INSTANCE_CREATED"
+
+
+def test_a_key_reused_for_another_instance_is_refused(path: WritePath) -> None:
+    for name in ("c1", "c2"):
+        path.commands.create_instance("shop", "main", "Customer", {"customer_id": name, "name": "x"})
+    path.settle()
+    command_id = command_id_of_key("shop", "k")
+    path.commands.update_instance("shop", "main", "Customer", "c1", {"city": "Oslo"}, expected_seq=1, command_id=command_id)
+    with pytest.raises(IdempotencyMismatch):
+        path.commands.update_instance("shop", "main", "Customer", "c2", {"city": "Oslo"}, expected_seq=1, command_id=command_id)
+    with pytest.raises(InvalidInput, match="UUID"):
+        path.commands.create_instance("shop", "main", "Customer", {"customer_id": "c3", "name": "x"}, command_id="me")
