@@ -103,6 +103,6 @@ def _property(column: Column, name: str, *, key: Sequence[str], title: str | Non
 
 def _singular(word: str) -> str:
     for ending, instead in _ENDINGS:
-        if word.lower().endswith(ending) and len(word) > len(ending) + 2 and not word.lower().endswith("ss"):
+        if word.lower().endswith(ending) and len(word) > len(ending) + 1 and not word.lower().endswith("ss"):
             return word[: -len(ending)] + instead
     return word

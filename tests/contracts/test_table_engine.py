@@ -35,9 +35,9 @@ def rows(engine: TableEngine, table: TextTable) -> list[tuple[Any, ...]]:
 
 def typed(engine: TableEngine, path: Path, data: list[tuple[Any, ...]], ddl: str) -> Path:
     connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE t ({ddl})")
+    connection.execute("CREATE TABLE t (" + ddl + ")")
     if data:
-        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(data[0]))})", data)
+        connection.executemany("INSERT INTO t VALUES (" + ", ".join("?" * len(data[0])) + ")", data)
     connection.execute(f"COPY (SELECT row_number() OVER () AS __row, * FROM t) TO '{path}' (FORMAT parquet)")
     connection.close()
     return path
@@ -65,6 +65,7 @@ def test_the_dialect_is_found(
     engine: TableEngine,
     tmp_path: Path,
     data: str,
+    *,
     delimiter: str,
     header: int | None,
     columns: tuple[str, ...],
@@ -202,7 +203,7 @@ def test_a_cast_keeps_the_text_of_what_does_not_fit(engine: TableEngine, tmp_pat
     ],
 )
 def test_values_are_read_as_their_reading_says(
-    engine: TableEngine, tmp_path: Path, text: str, type_name: str, reading: str, value: object
+    engine: TableEngine, tmp_path: Path, text: str, type_name: str, *, reading: str, value: object
 ):
     table = read(engine, tmp_path, f'c,d\n"{text}",x\n')
     how = {"c": {"reading": reading, "scale": 2}}

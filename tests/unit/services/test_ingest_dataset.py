@@ -71,14 +71,13 @@ def test_the_same_key_with_the_same_content_gives_the_same_version(world: DataWo
 def test_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: DataWorld, change: str):
     first = world.upload("people", PEOPLE, key="k")
     log, store = world.path.log.head("shop"), world.datasets.head("shop", "main")
+    name, data, options = {
+        "content": ("people", PEOPLE + "4,Di,20,2024-03-01\n", {}),
+        "name": ("others", PEOPLE, {}),
+        "delimiter": ("people", PEOPLE, {"delimiter": ";"}),
+    }[change]
     with pytest.raises(IdempotencyMismatch):
-        match change:
-            case "content":
-                world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n", key="k")
-            case "name":
-                world.upload("others", PEOPLE, key="k")
-            case _:
-                world.upload("people", PEOPLE, key="k", delimiter=";")
+        world.upload(name, data, key="k", **options)
     assert (world.path.log.head("shop"), world.datasets.head("shop", "main")) == (log, store)
     assert [entry.latest for entry in world.registry.datasets("shop")] == [first]
 
