@@ -58,7 +58,9 @@ class SettledGraph:
         """
         if not self._number(database, "Database", database):
             raise DatabaseNotFound(f"there is no database {database!r}", details={"database": database})
-        found = self._settled(database, lambda: self._try_view(database, branch), is_enough=lambda view: view is not None)
+        found = self._try_view(database, branch)
+        if found is None and self._may_come(database, branch):
+            found = self._settled(database, lambda: self._try_view(database, branch), is_enough=lambda view: view is not None)
         if found is not None:
             return found
         if database not in self._graph.databases():
@@ -72,9 +74,9 @@ class SettledGraph:
     def ontology(self, database: str, branch: str, class_ids: frozenset[str], *, fresh: bool = False) -> Ontology:
         """Return the classes of `branch`, waiting while commands for `class_ids` are undecided.
 
-        Unless `fresh` or without `class_ids`, what is returned may miss what another process did in the last 50 ms, and newer classes than
-        `class_ids`. A class whose newest command is undecided after the wait is returned as it was before: the graph worker
-        has the last word.
+        Unless `fresh` or without `class_ids`, what is returned may miss classes that are newer than `class_ids`, and what
+        another process did in the last 50 ms. A class whose newest command is undecided after the wait is returned as it was
+        before: the graph worker has the last word.
 
         Raises:
             DatabaseNotFound, BranchNotFound: as `view`.
@@ -132,6 +134,10 @@ class SettledGraph:
             if len(newest.get(numbers.keys())) < len(numbers):
                 raise
             return newest
+
+    def _may_come(self, database: str, branch: str) -> bool:
+        """Whether an undecided command can bring about what is not there: the database, or the branch."""
+        return database not in self._graph.databases() or bool(self._number(database, "Branch", database, branch))
 
     def _try_view(self, database: str, branch: str) -> GraphView | None:
         try:
