@@ -20,6 +20,7 @@ from spice_api.openapi import install_openapi
 from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import RefusalRecorder, append_refusals
 from spice_api.request_scope import RequestScope
+from spice_api.tasks.board import TaskBoard
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.settings import Settings
 
@@ -87,6 +88,7 @@ def _lifespan(
         try:
             yield
         finally:
+            await anyio.to_thread.run_sync(edge.tasks.close)
             await anyio.to_thread.run_sync(edge.refusals.close)
             if given is None:
                 await anyio.to_thread.run_sync(platform.close)
@@ -104,4 +106,5 @@ def _edge(info: AppInfo, settings: Settings, gate: Gate, platform: Platform) -> 
         gate=gate,
         buckets=buckets if settings.rate_limit_enabled else None,
         refusals=RefusalRecorder(lambda held: append_refusals(platform.log, platform.clock, platform.ids, held)),
+        tasks=TaskBoard(clock=platform.clock, ids=platform.ids),
     )

@@ -15,10 +15,12 @@ from spice_api.instances.routes import browsing
 from spice_api.instances.routes import router as instances
 from spice_api.instances.writing import router as instance_writes
 from spice_api.lineage.routes import router as lineage
+from spice_api.mappings.routes import router as mappings
 from spice_api.monitoring.routes import router as monitoring
 from spice_api.ontology.routes import router as ontology
 from spice_api.search.routes import router as search
 from spice_api.serve import serve
+from spice_api.tasks.routes import router as tasks
 from spice_api.versions.routes import router as versions
 from spice_core.bootstrap import Platform
 from spice_core.settings import Settings, load_settings
@@ -39,6 +41,8 @@ ROUTERS = (
     lineage,
     audit,
     datasets,
+    mappings,
+    tasks,
     dead_letters,
     databases,
     ontology,

@@ -20,6 +20,7 @@ from spice_api.datasets.schemas import (
 from spice_api.dependencies import MAIN, BranchQuery, CallerDep, Offset, PlatformDep, PrincipalDep
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
+from spice_api.mappings.schemas import SuggestionBody, suggestion_body
 from spice_api.reading import BarrierDep
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import state_directory
@@ -29,6 +30,7 @@ from spice_core.errors import DatasetNotFound, InvalidInput
 from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.submit_registry import RegistryCommands
+from spice_core.services.suggest_mapping import SuggestMapping
 
 router = APIRouter(prefix="/api/v1/pipelines/datasets", tags=["datasets"], route_class=StrictJsonRoute)
 
@@ -58,6 +60,13 @@ def reader_of(platform: PlatformDep) -> ReadDatasets:
     return ReadDatasets(datasets=platform.datasets, tables=platform.tables, registry=platform.registry)
 
 
+def suggest_of(platform: PlatformDep) -> SuggestMapping:
+    """Return what suggests classes and mappings."""
+    return SuggestMapping(
+        registry=platform.registry, reading=reader_of(platform), tables=platform.tables, commands=platform.commands
+    )
+
+
 def idempotency_key_of(
     idempotency_key: Annotated[
         str | None, Header(max_length=200, description="Required: makes a repeated upload harmless.")
@@ -84,6 +93,7 @@ def known_dataset(dataset_id: DatasetId, platform: PlatformDep, barrier: Barrier
 
 IngestDep = Annotated[IngestDataset, Depends(ingest_of)]
 ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
+SuggestDep = Annotated[SuggestMapping, Depends(suggest_of)]
 KeyDep = Annotated[str, Depends(idempotency_key_of)]
 DatasetDep = Annotated[Dataset, Depends(known_dataset)]
 
@@ -97,6 +107,7 @@ def upload_csv(
     platform: PlatformDep,
     ingest: IngestDep,
     reader: ReaderDep,
+    suggest: SuggestDep,
     principal: PrincipalDep,
     branch: BranchQuery = MAIN,
     dataset_name: Annotated[str | None, Form(max_length=200, description="Left out: the file's name.")] = None,
@@ -131,7 +142,7 @@ def upload_csv(
         funnel_analysis={"columns": [dict(column.statistics) for column in version.columns]},
         ingest_request_id=version.version_id,
         schema_status="PENDING",
-        schema_suggestion=None,
+        schema_suggestion=suggestion_body(suggest.suggest(db_name, dataset.dataset_id, version_id=version.version_id)),
         objectify_job_id=None,
     )
     return Envelope(message=f"version {version.number} of {dataset.name}: {version.row_count} rows", data=body)
@@ -194,6 +205,18 @@ def download(dataset: DatasetDep, version_id: VersionId, reader: ReaderDep) -> S
     name = f"{dataset.name}-v{version.number}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(reader.csv(dataset.database, version_id), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/{dataset_id:path}/suggestion")
+def suggestion(
+    dataset: DatasetDep,
+    suggest: SuggestDep,
+    version_id: Annotated[str | None, Query(max_length=100, description="Left out: the newest version.")] = None,
+    class_id: Annotated[str | None, Query(max_length=100, description="Left out: named after the dataset.")] = None,
+) -> Envelope[SuggestionBody]:
+    """Suggest a class and a mapping to it: edit both, define the class, save the mapping, run it."""
+    found = suggest.suggest(dataset.database, dataset.dataset_id, version_id=version_id, class_id=class_id)
+    return Envelope(message=f"class {found.mapping.class_id}", data=suggestion_body(found))
 
 
 @router.get("/{dataset_id:path}/versions/{version_id}")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from spice_api.mappings.schemas import SuggestionBody
 from spice_core.domain.datasets import Dataset, DatasetVersion
 
 
@@ -90,7 +91,7 @@ class UploadBody(BaseModel):
     funnel_analysis: dict[str, Any] = Field(description="What is known of each column, and how sure its type is.")
     ingest_request_id: str
     schema_status: Literal["PENDING", "APPROVED"]
-    schema_suggestion: dict[str, Any] | None = Field(description="A class and a mapping to edit and save.")
+    schema_suggestion: SuggestionBody = Field(description="A class and a mapping to edit and save.")
     objectify_job_id: str | None
 
 

@@ -1,0 +1,1 @@
+"""Mappings: how the rows of a dataset become instances, and runs of them."""

@@ -1,0 +1,1 @@
+"""Long work on behalf of a client."""
