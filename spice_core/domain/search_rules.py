@@ -18,6 +18,9 @@ from spice_core.domain.text import Clause, highlight, parse_text
 from spice_core.errors import InvalidInput, InvalidQuery
 
 MAX_TOTAL = 10_000
+MAX_FIELDS = 300
+"""Fields of one class: a row of so many columns still fits where rows are kept."""
+
 NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 _TEXT_OPERATORS = frozenset({Operator.CONTAINS, Operator.PREFIX})
@@ -75,16 +78,17 @@ def merge_definitions(known: IndexedClass | None, wanted: IndexedClass) -> Index
     """Return `known` changed into `wanted`: fields that `wanted` leaves out stay as they are.
 
     Raises:
-        InvalidInput: a field stands twice.
+        InvalidInput: a field stands twice, a name cannot be stored, or there are more than `MAX_FIELDS` fields.
     """
     fields = {item.name: item for item in wanted.fields}
     if len(fields) != len(wanted.fields):
         raise InvalidInput(f"{wanted.class_id}: a field stands twice")
     for name in (*fields, wanted.class_id, wanted.title_field or "", wanted.label):
         storable(name)
-    if known is None:
-        return replace(wanted, fields=tuple(wanted.fields))
-    merged = tuple(fields.pop(item.name, item) for item in known.fields) + tuple(fields.values())
+    before = () if known is None else known.fields
+    merged = tuple(fields.pop(item.name, item) for item in before) + tuple(fields.values())
+    if len(merged) > MAX_FIELDS:
+        raise InvalidInput(f"{wanted.class_id}: at most {MAX_FIELDS} properties of a class can be searched, not {len(merged)}")
     return replace(wanted, fields=merged)
 
 

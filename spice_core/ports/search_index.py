@@ -13,16 +13,22 @@ class SearchIndex(ABC):
     on the source do not show on it. Writes are by version: the highest wins whatever the order of arrival, and a
     tombstone is a version like any other. A write is visible to readers after `refresh`. Text compares in codepoint order
     and case-sensitively in filters; nulls sort last both ways; ties break by key. Unavailable engines raise `SearchUnavailable`,
-    never an empty answer. An unknown database, class or branch reads as empty, since the index may lag behind the graph. Safe
-    for many threads and processes. After `close`, every method but `close` raises `Closed`.
+    never an empty answer. An unknown database, class or branch reads as empty, since the index may lag behind the graph; `main`
+    is always there. Text with a NUL character or half a surrogate pair raises `InvalidInput`. A `generation` that is neither the
+    rebuild under way nor live raises `Conflict`. Safe for many threads and processes. After `close`, every method but `close`
+    raises `Closed`.
     """
 
     @abstractmethod
     def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
-        """Declare or change a class. New fields are added to what is there; a field whose kind changed is converted, values
-        that do not fit become null in filters (the document keeps them). Defining the same again changes nothing.
+        """Declare or change a class. New fields are added to what is there, fields left out stay as they are; a field whose kind
+        changed is converted, values that do not fit become null in filters (the document keeps them). Documents are found by
+        their values under the definition of now. Defining the same again changes nothing.
 
         `generation`: a rebuild's (see `begin_rebuild`), None for the live documents.
+
+        Raises:
+            InvalidInput: a field stands twice, or there are more than 300.
         """
 
     @abstractmethod
@@ -31,8 +37,11 @@ class SearchIndex(ABC):
     ) -> WriteResult:
         """Store `documents` (any number; of one key the highest version counts), all of them or none.
 
+        A version not above what the branch shows of the key, inherited or own, is stale. An unknown branch starts empty.
+
         Raises:
             InvalidQuery: a document's class was never defined; names it.
+            InvalidInput: a key is not `Class/id` of its class, or a document cannot be stored; names it.
         """
 
     @abstractmethod
@@ -41,11 +50,20 @@ class SearchIndex(ABC):
 
     @abstractmethod
     def create_branch(self, database: str, name: str, *, source: str, generation: int | None = None) -> None:
-        """Start branch `name` from what `source` holds now; the cost does not depend on the data's size. Existing: nothing."""
+        """Start branch `name` from what `source` holds now; the cost does not depend on the data's size. Existing: nothing.
+
+        A branch of an unknown source starts empty.
+        """
 
     @abstractmethod
     def delete_branch(self, database: str, name: str, *, generation: int | None = None) -> None:
-        """Drop branch `name` and its documents; a later branch of that name starts anew. Absent: nothing."""
+        """Drop branch `name` and its documents; a later branch of that name starts anew. Absent: nothing.
+
+        Branches made from it keep what they show.
+
+        Raises:
+            InvalidInput: `name` is main, which goes with its database.
+        """
 
     @abstractmethod
     def drop(self, database: str, *, class_id: str | None = None) -> None:
@@ -59,8 +77,12 @@ class SearchIndex(ABC):
     def search(self, database: str, branch: str, query: SearchQuery) -> SearchResult:
         """Find documents. Following `next_after` of the same query visits every document that stays unchanged once.
 
+        The kinds are those of the classes, whatever the query names; a field must be in each asked class, of one kind. A text
+        without a word finds nothing.
+
         Raises:
-            InvalidQuery: a field is not of the class, an operator does not fit its kind, or `after` is from another query.
+            InvalidQuery: a field is not of the class, an operator or value does not fit its kind, an order is by many values or
+                JSON, or `after` is from another query.
         """
 
     @abstractmethod

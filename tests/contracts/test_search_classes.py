@@ -5,6 +5,7 @@ from search_samples import FLIGHT, doc, gone, ids, put
 
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField
+from spice_core.domain.search_rules import MAX_FIELDS
 from spice_core.errors import InvalidInput
 
 pytest_plugins = ("search_index_adapters",)
@@ -74,6 +75,16 @@ def test_class_of_a_hundred_and_twenty_fields_works(index, db):
     put(index, db, *(doc(f"{n:02d}", class_id="Wide", **{f"f{i}": n + i for i in range(120)}) for n in range(10)))
     for i in (0, 31, 32, 33, 64, 119):
         assert ids(index, db, Filter(f"f{i}", Operator.EQ, 5 + i, Kind.INTEGER), class_ids=["Wide"]) == ["05"]
+
+
+def test_class_of_as_many_long_fields_as_allowed_works_and_one_more_is_refused(index, db):
+    fields = [IndexedField(f"f{n}", Kind.TEXT, is_text=n % 10 == 0) for n in range(MAX_FIELDS)]
+    index.define(db, IndexedClass("Wide", fields, "f1"))
+    contents = {f"f{n}": f"{n} some words of a text of ordinary length" * (1 + n % 3) for n in range(MAX_FIELDS)}
+    put(index, db, doc("1", class_id="Wide", **contents))
+    assert ids(index, db, Filter("f299", Operator.CONTAINS, "299 some"), class_ids=["Wide"]) == ["1"]
+    with pytest.raises(InvalidInput):
+        index.define(db, IndexedClass("Wide", [IndexedField("one_more", Kind.TEXT)]))
 
 
 def test_class_without_fields_holds_documents(index, db):

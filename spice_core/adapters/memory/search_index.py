@@ -59,8 +59,9 @@ class MemorySearchIndex(SearchIndex):
     def create_branch(self, database: str, name: str, *, source: str, generation: int | None = None) -> None:
         with self._open():
             branches = self._writable(database, generation).branches
-            if storable(name) in branches:
+            if storable(name) in branches or name == MAIN:
                 return
+            branches.setdefault(MAIN, Layer())
             branches[name] = branches[source].fork() if source in branches else Layer()
 
     def delete_branch(self, database: str, name: str, *, generation: int | None = None) -> None:
