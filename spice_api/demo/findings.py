@@ -6,6 +6,8 @@ from rich.console import Console
 
 from spice_api.cli.report import shown
 
+_LONGEST_DETAIL = 40
+
 
 @dataclass(slots=True)
 class Findings:
@@ -25,4 +27,8 @@ class Findings:
 
     def equal(self, claim: str, found: object, expected: object) -> None:
         """Note whether two values that should be equal are."""
-        self.holds(claim, found == expected, f"{shown(found)}" if found == expected else f"{found!r}, not {expected!r}")
+        if found != expected:
+            self.holds(claim, False, f"{found!r:.300}, not {expected!r:.300}")
+        else:
+            text = shown(found)
+            self.holds(claim, True, text if len(text) <= _LONGEST_DETAIL else "")

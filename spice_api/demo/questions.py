@@ -55,13 +55,13 @@ def correct(api: Api, database: str, flight: str, *, findings: Findings, console
     instance = flight.partition("/")[2]
     path = f"/instances/{database}/async/Flight/{instance}/update"
     before = _read(api, database, flight)
-    number = before["sequence_number"]
+    number = before["version"]
     api.put("bff", path, {"data": {"dep_delay": 99}}, wait=True, expected_seq=number)
     after = _read(api, database, flight)
     console.print(f"  corrected dep_delay of {flight}: {before['data'].get('dep_delay')} -> {after['data'].get('dep_delay')}")
     findings.equal(
         "the correction is there, one number further",
-        (after["data"].get("dep_delay"), after["sequence_number"]),
+        (after["data"].get("dep_delay"), after["version"]),
         (99, number + 1),
     )
     try:
