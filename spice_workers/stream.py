@@ -99,8 +99,8 @@ class Stream:
         return result
 
     def is_news(self, head: int) -> bool:
-        """Whether a pass may find something: events up to `head`, or a retry that is due."""
-        return self.position < head or self._retries.is_due()
+        """Whether a pass has something to do: events up to `head`, a retry that is due, or a lease that is asked for."""
+        return self.position < head or self._retries.is_due() or (self._gives_way and self.lease is not None)
 
     def renew(self) -> None:
         """Keep the lease alive; called by the heartbeat, not by the stream's thread."""
