@@ -44,7 +44,7 @@ def _event(refusal: Refusal, count: int, clock: Clock, ids: IdSource) -> Event:
         aggregate_type="Audit",
         aggregate_id=aggregate_id(SYSTEM_DATABASE, refusal.app),
         occurred_at=clock.now(),
-        data={**asdict(refusal), "count": count},
+        data={**asdict(refusal), "count": count, "resource_type": "Route", "resource_id": refusal.path, "error": refusal.code},
         metadata={"kind": DOMAIN},
     )
 

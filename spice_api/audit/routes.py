@@ -3,17 +3,19 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from spice_api.admin_reads import audited_read
 from spice_api.audit.schemas import AuditEntryBody, AuditPage, ChainHead, ChainProblem, ChainReport
 from spice_api.dependencies import PlatformDep
 from spice_api.envelope import Envelope
 from spice_api.json_route import StrictJsonRoute
+from spice_api.reading import BarrierDep
 from spice_core.domain.read_models import AuditEntry
 from spice_core.errors import DatabaseNotFound, InvalidQuery
 from spice_core.services.event_log.reader import LogHead
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=StrictJsonRoute)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=StrictJsonRoute, dependencies=[Depends(audited_read)])
 
 Text = Annotated[str | None, Query(max_length=1000)]
 DatabaseQuery = Annotated[str, Query(max_length=100, description="The database; `_system` for refusals.", examples=["demo"])]
@@ -23,6 +25,7 @@ DatabaseQuery = Annotated[str, Query(max_length=100, description="The database; 
 def audit_logs(
     *,
     platform: PlatformDep,
+    barrier: BarrierDep,
     database: Annotated[str | None, Query(max_length=100, description="Left out: all; `_system` holds refusals.")] = None,
     actor: Text = None,
     action: Annotated[str | None, Query(max_length=1000, examples=["INSTANCE_UPDATED"])] = None,
@@ -35,6 +38,8 @@ def audit_logs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Envelope[AuditPage]:
     """List audit entries that meet all conditions, newest first."""
+    if database is not None and platform.log.exists(database):
+        barrier.wait(database, "audit")
     entries = platform.audit.query(
         database=database,
         actor=actor,

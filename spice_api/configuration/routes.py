@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, SecretStr
 
+from spice_api.admin_reads import audited_read
 from spice_api.dependencies import PlatformDep
 from spice_api.envelope import Envelope
 from spice_api.json_route import StrictJsonRoute
@@ -35,7 +36,7 @@ class LimitsBody(BaseModel):
     read_wait_seconds: float
 
 
-@router.get("/settings")
+@router.get("/settings", dependencies=[Depends(audited_read)])
 def show_settings(platform: PlatformDep) -> Envelope[SettingsBody]:
     """Return the settings in effect."""
     return Envelope(message="the settings in effect", data=SettingsBody(settings=masked(platform.settings)))

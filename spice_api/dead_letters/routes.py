@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
+from spice_api.admin_reads import audited_read
 from spice_api.dependencies import CallerDep, DatabasePath, PlatformDep
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
@@ -70,7 +71,7 @@ def list_dead_letters(
     return Envelope(message=f"{len(found)} dead letters", data=DeadLetterList(dead_letters=[_body(item) for item in found]))
 
 
-@router.get("/{db_name}/{handler}/{event_id}")
+@router.get("/{db_name}/{handler}/{event_id}", dependencies=[Depends(audited_read)])
 def inspect_dead_letter(
     db_name: DatabasePath, handler: HandlerPath, event_id: EventPath, platform: PlatformDep
 ) -> Envelope[DeadLetterDetail]:

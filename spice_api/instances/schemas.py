@@ -18,7 +18,8 @@ Data = Annotated[
 ]
 InstanceId = Annotated[str, Field(min_length=1, max_length=512)]
 Number = Annotated[int, Field(ge=0, le=2**53)]
-MAX_ROWS = 10_000
+MAX_ROWS = 9_999
+"""One less than an append holds: the bulk request itself is an event too."""
 
 
 class CreateInstance(Strict):

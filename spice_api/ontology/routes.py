@@ -61,7 +61,7 @@ def validate_instance(
     db_name: DatabasePath, class_id: ClassPath, body: ValidateInstance, platform: PlatformDep, branch: BranchQuery = MAIN
 ) -> Envelope[Validation]:
     """Say whether an instance would fit the class, without creating it."""
-    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}))
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}), fresh=True)
     resolved = ontology.resolve(class_id)
     try:
         created(resolved, body.data)
@@ -75,7 +75,7 @@ def get_class(
     db_name: DatabasePath, class_id: ClassPath, platform: PlatformDep, branch: BranchQuery = MAIN
 ) -> Envelope[ClassAnswer]:
     """Return one class with what it inherits."""
-    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}))
+    ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}), fresh=True)
     ontology.resolve(class_id)
     view = platform.commands.settled.view(db_name, branch)
     return Envelope(message=class_id, data=_answer(view, ontology, class_id))
