@@ -20,7 +20,7 @@ from spice_api.openapi import install_openapi
 from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import RefusalRecorder, append_refusals
 from spice_api.request_scope import RequestScope
-from spice_api.tasks.board import TaskBoard
+from spice_api.task_board import TaskBoard
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.settings import Settings
 

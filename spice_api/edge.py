@@ -9,7 +9,7 @@ from spice_api.auth import Gate
 from spice_api.metrics import HttpMetrics
 from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import RefusalRecorder
-from spice_api.tasks.board import TaskBoard
+from spice_api.task_board import TaskBoard
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 from spice_core.settings import Settings

@@ -20,11 +20,11 @@ from spice_api.datasets.schemas import (
 from spice_api.dependencies import MAIN, BranchQuery, CallerDep, Offset, PlatformDep, PrincipalDep
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
+from spice_api.known_datasets import DatasetDep
 from spice_api.mappings.schemas import SuggestionBody, suggestion_body
 from spice_api.reading import BarrierDep
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import state_directory
-from spice_core.domain import naming
 from spice_core.domain.datasets import Dataset
 from spice_core.errors import DatasetNotFound, InvalidInput
 from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
@@ -37,7 +37,6 @@ router = APIRouter(prefix="/api/v1/pipelines/datasets", tags=["datasets"], route
 _CHUNK = 1 << 20
 _PREVIEW_ROWS = 20
 
-DatasetId = Annotated[str, Path(max_length=400, description="The dataset's id.", examples=["demo:main:products"])]
 VersionId = Annotated[str, Path(max_length=100, description="The version's id.")]
 
 
@@ -80,22 +79,10 @@ def idempotency_key_of(
     return key
 
 
-def known_dataset(dataset_id: DatasetId, platform: PlatformDep, barrier: BarrierDep) -> Dataset:
-    """Return a dataset, after a bounded wait for what was accepted before. Raises `DatasetNotFound`."""
-    database = naming.split_aggregate_id(dataset_id)[0]
-    if database and platform.log.exists(database):
-        barrier.wait(database, "registry")
-        found = platform.registry.dataset(database, dataset_id)
-        if found is not None:
-            return found
-    raise DatasetNotFound(f"there is no dataset {dataset_id[:200]!r}")
-
-
 IngestDep = Annotated[IngestDataset, Depends(ingest_of)]
 ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
 SuggestDep = Annotated[SuggestMapping, Depends(suggest_of)]
 KeyDep = Annotated[str, Depends(idempotency_key_of)]
-DatasetDep = Annotated[Dataset, Depends(known_dataset)]
 
 
 @router.post("/csv-upload")

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from spice_api.datasets.routes import DatasetDep, known_dataset
 from spice_api.dependencies import CallerDep, PlatformDep, PrincipalDep
 from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
+from spice_api.known_datasets import DatasetDep, known_dataset
 from spice_api.mappings.schemas import (
     MappingBody,
     MappingList,
@@ -20,7 +20,7 @@ from spice_api.mappings.schemas import (
     run_result,
 )
 from spice_api.reading import BarrierDep
-from spice_api.tasks.board import Report
+from spice_api.task_board import Report
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import Platform
 from spice_core.errors import MappingNotFound

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from spice_api.edge import edge_of
 from spice_api.json_route import StrictJsonRoute
-from spice_api.tasks.board import Task
+from spice_api.task_board import Task
 from spice_core.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictJsonRoute)
