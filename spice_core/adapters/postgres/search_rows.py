@@ -27,7 +27,6 @@ _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _LARGEST = 2**63
-_MAYBE_LARGER = re.compile(r"\d{19}")
 _PLAIN: Mapping[Kind, tuple[type, ...]] = {
     Kind.INTEGER: (int, type(None)),
     Kind.NUMBER: (int, float, type(None)),
@@ -112,13 +111,13 @@ class RowEncoder:
         ]
         try:
             before = orjson.dumps(head).decode()[1:-1]
-            after = orjson.dumps([self._vector(data), *values]).decode()[1:-1]
+            after = orjson.dumps([self._vector(data), *values], option=orjson.OPT_STRICT_INTEGER).decode()[1:-1]
             encoded = orjson.dumps(data).decode()
         except TypeError:
             return None
         others = [_quoted(None if (value := data.get(name)) is None else encode(value)) for name, encode in self._other]
         line = ",".join([after, *others])
-        if "\\" in before or "\\" in line or "\\u0000" in encoded or _MAYBE_LARGER.search(after):
+        if "\\" in before or "\\" in line or "\\u0000" in encoded:
             return None
         self._note(data)
         encoded = encoded.replace('"', '""')

@@ -1,7 +1,7 @@
 """Upsert by version: one COPY into a temporary table, then a statement or three per class."""
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
 
 from psycopg import sql
 
@@ -16,6 +16,7 @@ from spice_core.domain.search import SearchDocument
 
 _WIDTHS = (32, 64, 128, 512)
 _SLICE = 2_000
+_PIECE = 200
 
 
 def stage(connection: Connection, documents: Iterable[SearchDocument], encoders: Mapping[str, RowEncoder]) -> sql.Identifier:
@@ -35,21 +36,28 @@ def stage(connection: Connection, documents: Iterable[SearchDocument], encoders:
 
 
 def _copy(connection: Connection, table: sql.Identifier, encoder: RowEncoder, documents: Iterable[SearchDocument]) -> None:
-    """Copy in small pieces: the server reads one while the next is encoded. Unusual documents come last, in their own form."""
+    """Copy in pieces: the server reads one while the next is encoded. Unusual documents come last, in their own form."""
     unusual: list[SearchDocument] = []
-    prefix = f"{encoder.tables.id},"
-    with connection.cursor() as cursor, cursor.copy(_copy_into(table, encoder.quick_order, QUICK_FORMAT)) as out:
+
+    def quick_rows() -> Iterator[str]:
         for document in documents:
             row = encoder.quick_row(document)
             if row is None:
                 unusual.append(document)
             else:
-                out.write(f"{prefix}{row}\n")
+                yield row
+
+    _send(connection, _copy_into(table, encoder.quick_order, QUICK_FORMAT), f"{encoder.tables.id},", quick_rows())
     if unusual:
-        columns = list(range(len(encoder.tables.row_columns)))
-        with connection.cursor() as cursor, cursor.copy(_copy_into(table, columns, sql.SQL("FORMAT text"))) as out:
-            for document in unusual:
-                out.write(f"{encoder.tables.id}\t{encoder.row(document)}\n")
+        columns = range(len(encoder.tables.row_columns))
+        rows = (encoder.row(document) for document in unusual)
+        _send(connection, _copy_into(table, columns, sql.SQL("FORMAT text")), f"{encoder.tables.id}\t", rows)
+
+
+def _send(connection: Connection, copy: sql.Composed, prefix: str, rows: Iterator[str]) -> None:
+    with connection.cursor() as cursor, cursor.copy(copy) as out:
+        while piece := list(islice(rows, _PIECE)):
+            out.write(prefix + f"\n{prefix}".join(piece) + "\n")
 
 
 def _copy_into(table: sql.Identifier, columns: Iterable[int], form: sql.SQL) -> sql.Composed:
