@@ -22,6 +22,7 @@ class RunnerLimits:
         release_seconds: a stream without news for so long gives its lease back.
         stop_seconds: how long a stop waits for the passes under way.
         summary_seconds: how often `on_summary` is called.
+        retention_days: how long the marks of done events are kept.
     """
 
     batch: int = 1000
@@ -39,6 +40,7 @@ class RunnerLimits:
     release_seconds: float = 60.0
     stop_seconds: float = 10.0
     summary_seconds: float = 60.0
+    retention_days: float = 7.0
 
     @classmethod
     def of(cls, settings: Settings) -> "RunnerLimits":
@@ -48,4 +50,5 @@ class RunnerLimits:
             max_attempts=settings.worker_max_attempts,
             lease_seconds=settings.lease_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
+            retention_days=settings.processed_events_retention_days,
         )

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,8 @@ from spice_workers.stream import Parts, Pass, Stream
 
 _LOGGER = logging.getLogger(__name__)
 _LIST_SECONDS = 0.05
+_LOOK_SECONDS = 0.002
+_PURGE_SECONDS = 3600.0
 
 
 class Runner:
@@ -110,6 +113,7 @@ class Runner:
     def _dispatch(self) -> None:
         """Put every stream with news in the queue, once; sleep when there is none."""
         summary_at = self._parts.clock.monotonic() + self._parts.limits.summary_seconds
+        purge_at = self._parts.clock.monotonic()
         while not self._stop.is_set():
             now = self._ticked_at = self._parts.clock.monotonic()
             try:
@@ -118,6 +122,9 @@ class Runner:
             except SpiceError as error:
                 _LOGGER.warning("cannot look for news: %s", error)
                 self._parts.clock.sleep(self._parts.limits.first_backoff_seconds)
+            if now >= purge_at:
+                purge_at = now + _PURGE_SECONDS
+                self._purge()
             if now >= summary_at:
                 summary_at = now + self._parts.limits.summary_seconds
                 self._summarize()
@@ -128,7 +135,8 @@ class Runner:
         due_at, pause, known = self._looked_at.get(database, (0.0, 0.0, -1))
         if now >= due_at:
             head = self._parts.log.head(database).position
-            pause = 0.0 if head != known else min(self._parts.limits.idle_seconds, pause * 1.2 + 0.001)
+            longest = min(self._parts.limits.idle_seconds, _LOOK_SECONDS * len(self._looked_at))
+            pause = 0.0 if head != known else min(longest, pause * 1.2 + 0.001)
             self._looked_at[database] = (now + pause, pause, head)
             known = head
         for name in self._handlers:
@@ -161,6 +169,13 @@ class Runner:
             self._parts.metrics.summarize(self._parts.clock.now(), self._on_summary)
         except Exception:  # a summary is a courtesy: it never stops the work
             _LOGGER.exception("the summary was not reported")
+
+    def _purge(self) -> None:
+        """Drop marks that the positions protect anyway."""
+        try:
+            self._parts.work.purge(before=self._parts.clock.now() - timedelta(days=self._parts.limits.retention_days))
+        except SpiceError as error:
+            _LOGGER.warning("old marks were not purged: %s", error)
 
     def _enqueue(self, stream: Stream) -> None:
         key = (stream.handler.name, stream.database)
