@@ -191,14 +191,15 @@ class UmaDb:
         self._root.mkdir(parents=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.url = f"127.0.0.1:{probe.getsockname()[1]}"
+            port = probe.getsockname()[1]
+        self.url = f"127.0.0.1:{port}"
         program = str(Path(sys.executable).with_name("umadb"))
         arguments = [program, "--listen", self.url, "--db-path", str(self._root)]
         self._server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.client: Any = lambda: Client(f"http://{self.url}")
         for _ in range(100):
             with socket.socket() as probe:
-                if probe.connect_ex(tuple([*self.url.split(":")[:1], int(self.url.split(":")[1])])) == 0:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
 
@@ -260,7 +261,13 @@ class EventSourcing:
 
         parts = psycopg.conninfo.conninfo_to_dict(dsn)
         self.datastore = PostgresDatastore(
-            dbname=str(parts["dbname"]), host=str(parts["host"]), port="5432", user="postgres", password="", pool_size=20, max_overflow=140
+            dbname=str(parts["dbname"]),
+            host=str(parts["host"]),
+            port="5432",
+            user="postgres",
+            password="",
+            pool_size=20,
+            max_overflow=140,
         )
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("DROP TABLE IF EXISTS bench_events")
@@ -271,7 +278,7 @@ class EventSourcing:
         self.datastore.close()
 
     def run(self, case: Case) -> Measured:
-        return drive(case, lambda number, dice: self._client(case, dice))
+        return drive(case, lambda _, dice: self._client(case, dice))
 
     def _client(self, case: Case, dice: random.Random) -> Callable[[], None]:
         from eventsourcing.persistence import StoredEvent  # noqa: PLC0415 - an extra
@@ -321,8 +328,7 @@ def growth(ours: Ours, events: int) -> Row:
     """The rate while the last of `events` are appended against the rate at 10 k, in one run of batches of 100."""
     case = Case(8, 10_000, 10)
     with ours.log() as log:
-        early, late = [], []
-        early += [drive(case, lambda n, d: ours.client(log, case, n + 1_000, d)).rate for _ in range(1)]
+        early = [drive(case, lambda n, d: ours.client(log, case, n + 1_000, d)).rate]
         filled, client = 0, 0
         filler = Case(8, events // 10, 100)
         while filled < events:
@@ -331,11 +337,9 @@ def growth(ours: Ours, events: int) -> Row:
             filled += filler.events
         while log.stats(DB).unfolded_events:
             time.sleep(0.05)
-        for round_number in range(3):
-            late.append(drive(case, lambda n, d, r=round_number: ours.client(log, case, n + 2_000 + 100 * r, d)).rate)
+        late = [drive(case, lambda n, d, r=r: ours.client(log, case, n + 2_000 + 100 * r, d)).rate for r in range(3)]
     with ours.log() as log:
-        for round_number in range(2):
-            early.append(drive(case, lambda n, d, r=round_number: ours.client(log, case, n + 3_000 + 100 * r, d)).rate)
+        early += [drive(case, lambda n, d, r=r: ours.client(log, case, n + 3_000 + 100 * r, d)).rate for r in range(2)]
     pairs = Pairs([statistics.median(late)], [statistics.median(early)])
     return Row.of("log-append", f"rate at {events:,} events", "at 10 k", pairs, unit="events/s", bar=0.9)
 
@@ -369,7 +373,7 @@ def main() -> None:
             recorder = EventSourcing(dsn)
             stack.callback(recorder.close)
             for case in (case for case in cases if case.clients in {8, 32}):
-                rows += compare(ours, recorder, case, Case(case.clients, case.events // 3), options.pairs)
+                rows += compare(ours, recorder, case, Case(case.clients, case.events // 10), options.pairs)
                 print(rows[-1], flush=True)
         if "g" in only:
             rows.append(growth(ours, options.events))
