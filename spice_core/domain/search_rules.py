@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from spice_core.domain.matching import Condition, check_sort, comparable, condition, is_storable
+from spice_core.domain.naming import MAX_INSTANCE_ID
 from spice_core.domain.paging import PageMark, decode_mark
 from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField, SearchDocument, SearchQuery
@@ -20,6 +21,12 @@ from spice_core.errors import InvalidInput, InvalidQuery
 MAX_TOTAL = 10_000
 MAX_FIELDS = 300
 """Fields of one class: a row of so many columns still fits where rows are kept."""
+
+MAX_KEY = 100 + 1 + MAX_INSTANCE_ID
+"""Characters of a key: a class, a slash and an id."""
+
+MAX_DEPTH = 200
+"""Levels of nesting in a document's data."""
 
 NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
 
@@ -185,15 +192,19 @@ def encode_data(document: SearchDocument) -> str:
     """Return a document's data as JSON text that every engine can store.
 
     Raises:
-        InvalidInput: a text holds NUL or half a surrogate pair, a value is not JSON, or the key is not of the class; names the
-            document.
+        InvalidInput: a text holds NUL or half a surrogate pair, a value is not JSON or nested too deep, or the key is too long or
+            not of the class; names the document.
     """
+    if len(document.key) > MAX_KEY:
+        raise InvalidInput(f"{document.key[:80]!r}… is no key: it has {len(document.key)} characters, of at most {MAX_KEY}")
     if not document.key.startswith(f"{document.class_id}/"):
         raise InvalidInput(f"{document.key!r} is not the key of a document of {document.class_id!r}: write Class/id")
     try:
         encoded = "{}" if document.is_deleted else orjson.dumps(document.data).decode()
     except TypeError:
         encoded = _encode_slowly(document)  # integers beyond 64 bits
+    if encoded.count("[") + encoded.count("{") > MAX_DEPTH and _depth(document.data) > MAX_DEPTH:
+        raise InvalidInput(f"{document.key!r} is nested more than {MAX_DEPTH} levels deep")
     if "\\u0000" in encoded and _holds_nul(document.data):
         raise InvalidInput(f"{document.key!r}: a text holds a NUL character, which cannot be stored")
     storable(document.key)
@@ -216,9 +227,18 @@ def _encode_slowly(document: SearchDocument) -> str:
     try:
         encoded = json.dumps(document.data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         encoded.encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{document.key!r} is not JSON in valid Unicode: {error}") from error
     return encoded
+
+
+def _depth(value: Any) -> int:
+    """Return how deep a JSON value is nested, without recursion: that is what a deep one breaks."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, Mapping | list | tuple)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, Mapping) else item)]
+    return depth
 
 
 def _holds_nul(value: Any) -> bool:

@@ -121,6 +121,17 @@ def test_characters_that_engines_cannot_store_are_invalid_input_and_store_nothin
     assert index.get(db, "main", ["Flight/1"])["Flight/1"].data["name"] == "literal \\u0000 stays"
 
 
+def test_data_that_is_nested_too_deep_and_keys_that_are_too_long_are_invalid_input(index, db):
+    deep = [1]
+    for _ in range(5000):
+        deep = [deep]
+    for broken in (doc("1", other=deep), doc("1", extra={"a": deep}), doc("x" * 700)):
+        with pytest.raises(InvalidInput):
+            index.write(db, "main", [broken])
+    put(index, db, doc("wide", other=[{} for _ in range(3000)]), doc("x" * 512))
+    assert len(ids(index, db)) == 2
+
+
 def test_a_key_of_another_class_is_invalid_input(index, db):
     with pytest.raises(InvalidInput, match="Airline/1"):
         index.write(db, "main", [replace(doc("1"), key="Airline/1")])

@@ -16,7 +16,7 @@ from spice_core.adapters.postgres.search_tables import FIXED, ClassTables, holds
 from spice_core.domain.matching import comparable
 from spice_core.domain.queries import Kind
 from spice_core.domain.search import IndexedField, SearchDocument
-from spice_core.domain.search_rules import encode_data, text_fields, texts_of, typed_value, typed_values
+from spice_core.domain.search_rules import MAX_DEPTH, MAX_KEY, encode_data, text_fields, texts_of, typed_value, typed_values
 from spice_core.domain.text import MAX_PLACES, placed_words
 
 NULL = "\\N"
@@ -98,7 +98,8 @@ class RowEncoder:
         """Return `document` as CSV (`QUICK_FORMAT`) with the columns in `quick_order`, None if only `row` can write it."""
         data: Mapping[str, Any] = {} if document.is_deleted else document.data
         values: list[Any] = list(map(data.get, self._plain))
-        if not self._is_typed(tuple(map(type, values))) or not document.key.startswith(self._prefix):
+        is_key = document.key.startswith(self._prefix) and len(document.key) <= MAX_KEY
+        if not is_key or not self._is_typed(tuple(map(type, values))):
             return None
         head = [
             document.key,
@@ -117,7 +118,8 @@ class RowEncoder:
             return None
         others = [_quoted(None if (value := data.get(name)) is None else encode(value)) for name, encode in self._other]
         line = ",".join([after, *others])
-        if "\\" in before or "\\" in line or "\\u0000" in encoded:
+        is_deep = encoded.count("[") + encoded.count("{") > MAX_DEPTH
+        if is_deep or "\\" in before or "\\" in line or "\\u0000" in encoded:
             return None
         self._note(data)
         encoded = encoded.replace('"', '""')
