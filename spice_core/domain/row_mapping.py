@@ -1,6 +1,6 @@
 """Rows of a dataset as instances of a class: values, links and identity, by a mapping."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +14,10 @@ from spice_core.domain.values import Reader, ValueSpec, key_text
 from spice_core.errors import InvalidName
 
 Row = Mapping[str, Any]
+Fit = Callable[[Any], Any]
+"""Brings a table's value into the form that a property reads."""
+
+_REMEMBERED_KEYS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class LinkTarget:
 
     predicate: str
     classes: tuple[str, ...]
-    key_specs: tuple[ValueSpec, ...]
+    key_fits: tuple[Fit, ...]
     key_readers: tuple[Reader, ...]
     is_many: bool
     is_own_class: bool
@@ -33,8 +37,8 @@ class LinkTarget:
         Raises:
             ValueError: a part is no value of the target's key.
         """
-        zipped = zip(self.key_readers, self.key_specs, parts, strict=True)
-        texts = [key_text(reader(fitted(value, spec))) for reader, spec, value in zipped]
+        zipped = zip(self.key_readers, self.key_fits, parts, strict=True)
+        texts = [key_text(reader(fit(value))) for reader, fit, value in zipped]
         try:
             instance = naming.instance_id_of_key(texts)
         except InvalidName as error:
@@ -71,6 +75,16 @@ class RowMapper:
         self._links: list[tuple[FieldMapping, LinkTarget]] = [
             (entry, link_target(self.resolved, entry.target_field, ontology)) for entry in linked
         ]
+        self._readers: dict[str, tuple[str, Reader, Fit]] = {
+            entry.target_field: (
+                entry.source_fields[0],
+                self.resolved.readers[entry.target_field],
+                fit_of(self.resolved.properties[entry.target_field].spec),
+            )
+            for entry in self._properties
+        }
+        self._key_readers = {name: self._readers[name] for name in self.resolved.primary_key if name in self._readers}
+        self._candidates: dict[tuple[str, tuple[Any, ...]], tuple[str, ...]] = {}
         sources = {entry.target_field: entry.source_fields[0] for entry in self._properties}
         self.key_columns: tuple[str, ...] = tuple(sources[name] for name in self.resolved.primary_key if name in sources)
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(name for entry in mapping.fields for name in entry.source_fields))
@@ -80,15 +94,15 @@ class RowMapper:
     def read(self, row: Row) -> MappedRow:
         """Return `row` as an instance; what does not fit is among its problems."""
         problems: list[tuple[str, str]] = []
-        values = {entry.target_field: self._value(entry, row, problems) for entry in self._properties}
+        values = _values(self._readers, row, problems)
         links: dict[str, tuple[str, ...]] = {}
         for entry, target in self._links:
-            parts = [row[name] for name in entry.source_fields]
-            if any(part is None for part in parts):
+            parts = tuple(row[name] for name in entry.source_fields)
+            if None in parts:
                 links[target.predicate] = ()
                 continue
             try:
-                links[target.predicate] = target.candidates(parts)
+                links[target.predicate] = self._candidates_of(target, parts)
             except ValueError as error:
                 problems.append((target.predicate, f"names no {target.classes[0]}: {error}"))
         return MappedRow(self._identity(values, problems), values, links, problems)
@@ -96,8 +110,7 @@ class RowMapper:
     def instance_id(self, row: Row) -> str | None:
         """Return the id of the instance that `row` makes, None where its key is missing or no key."""
         problems: list[tuple[str, str]] = []
-        entries = [entry for entry in self._properties if entry.target_field in self.resolved.primary_key]
-        return self._identity({entry.target_field: self._value(entry, row, problems) for entry in entries}, problems)
+        return self._identity(_values(self._key_readers, row, problems), problems)
 
     def changed_fields(self, before: Row | None, after: Row) -> frozenset[str]:
         """Return the target fields whose source columns differ; all where there was no row before."""
@@ -108,16 +121,14 @@ class RowMapper:
             if before is None or any(before.get(name) != after[name] for name in entry.source_fields)
         )
 
-    def _value(self, entry: FieldMapping, row: Row, problems: list[tuple[str, str]]) -> Any:
-        value = row.get(entry.source_fields[0])
-        if value is None:
-            return None
-        name = entry.target_field
-        try:
-            return self.resolved.readers[name](fitted(value, self.resolved.properties[name].spec))
-        except ValueError as error:
-            problems.append((name, str(error)))
-            return None
+    def _candidates_of(self, target: LinkTarget, parts: tuple[Any, ...]) -> tuple[str, ...]:
+        """The node keys for these parts; a few targets are named by many rows."""
+        known = self._candidates.get((target.predicate, parts))
+        if known is None:
+            if len(self._candidates) >= _REMEMBERED_KEYS:
+                self._candidates.clear()
+            known = self._candidates[target.predicate, parts] = target.candidates(parts)
+        return known
 
     def _identity(self, values: Mapping[str, Any], problems: list[tuple[str, str]]) -> str | None:
         parts = [values.get(name) for name in self.resolved.primary_key]
@@ -139,29 +150,61 @@ def link_target(resolved: ResolvedClass, predicate: str, ontology: Ontology) -> 
     return LinkTarget(
         predicate=predicate,
         classes=(target.id, *others),
-        key_specs=tuple(target.properties[name].spec for name in target.primary_key),
+        key_fits=tuple(fit_of(target.properties[name].spec) for name in target.primary_key),
         key_readers=tuple(target.readers[name] for name in target.primary_key),
         is_many=relationship.is_many,
         is_own_class=bool({resolved.id, *resolved.ancestors} & {target.id, *others}),
     )
 
 
-def fitted(value: Any, spec: ValueSpec) -> Any:
-    """Return a table's value in the form that a property of `spec` reads: numbers as text for text, whole decimals as int."""
+def fit_of(spec: ValueSpec) -> Fit:
+    """Return what brings a table's value into the form that `spec` reads: numbers as text for text, whole decimals as int."""
     if spec.is_array:
-        return [fitted(value, spec.items)] if spec.items else [value]
-    if spec.kind in {Kind.TEXT, Kind.JSON} and not isinstance(value, str):
-        return _text(value)
-    if spec.kind is Kind.INTEGER and isinstance(value, Decimal | float) and value == int(value):
-        return int(value)
-    if spec.type in {"double", "float"} and isinstance(value, Decimal | int) and not isinstance(value, bool):
-        return float(value)
-    if spec.kind is Kind.DATE and isinstance(value, datetime) and value.time() == value.time().min:
-        return value.date()
+        inner = fit_of(spec.items) if spec.items else _as_it_is
+        return lambda value: [inner(value)]
+    if spec.kind in {Kind.TEXT, Kind.JSON}:
+        return _text
+    if spec.kind is Kind.INTEGER:
+        return _whole
+    if spec.type in {"double", "float"}:
+        return _double
+    return _day if spec.kind is Kind.DATE else _as_it_is
+
+
+def _values(readers: Mapping[str, tuple[str, Reader, Fit]], row: Row, problems: list[tuple[str, str]]) -> dict[str, Any]:
+    """The canonical values of `row` by property; what does not fit is None and among `problems`."""
+    values: dict[str, Any] = {}
+    for name, (source, read, fit) in readers.items():
+        value = row.get(source)
+        if value is not None:
+            try:
+                value = read(fit(value))
+            except ValueError as error:
+                problems.append((name, str(error)))
+                value = None
+        values[name] = value
+    return values
+
+
+def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, Decimal | float) and value == int(value) else value
+
+
+def _double(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal | int) and not isinstance(value, bool) else value
+
+
+def _day(value: Any) -> Any:
+    return value.date() if isinstance(value, datetime) and value.time() == value.time().min else value
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):

@@ -160,7 +160,7 @@ class Objectify:
         problems = mapping_problems(mapping, version, resolved)
         for entry in mapping.fields:
             if entry.target_field in resolved.relationships:
-                parts = len(link_target(resolved, entry.target_field, ontology).key_specs)
+                parts = len(link_target(resolved, entry.target_field, ontology).key_fits)
                 if parts != len(entry.source_fields):
                     message = f"link {entry.target_field} needs {parts} columns, one per part of the target's primary key"
                     problems.append(Problem("MAPPING_SPEC_LINK_KEY_MISMATCH", message))
