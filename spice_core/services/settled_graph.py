@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
+
+import orjson
 
 from spice_core.domain import naming
 from spice_core.domain.graph import ONTOLOGY_CLASS, Node
-from spice_core.domain.ontology import ClassDefinition
 from spice_core.domain.ontology_json import class_from_json
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import BranchNotFound, ClassNotFound, DatabaseNotFound, LogBehind
@@ -21,6 +23,7 @@ _POLL_SECONDS = 0.01
 _PAGE = 1000
 _REMEMBERED = 64
 _TRUST_SECONDS = 0.05
+_ANY_NUMBER = 1_000_000
 
 T = TypeVar("T")
 
@@ -172,20 +175,21 @@ def class_key(class_id: str) -> str:
 
 
 def read_ontology(view: GraphView) -> Ontology:
-    """Return all classes at `view`."""
-    definitions: list[ClassDefinition] = []
+    """Return all classes at `view`; where the classes are the same, the same ontology."""
+    documents: list[bytes] = []
     after: str | None = None
     while True:
         page = view.page([ONTOLOGY_CLASS], after=after, limit=_PAGE)
-        definitions.extend(definition_of(node) for node in page.nodes)
+        documents.extend(orjson.dumps(node.document, option=orjson.OPT_SORT_KEYS) for node in page.nodes)
         after = page.next_after
         if after is None:
-            return Ontology(definitions)
+            return _ontology(tuple(documents))
 
 
-def definition_of(node: Node) -> ClassDefinition:
-    """Return the class that a `_Class/…` node holds."""
-    return class_from_json(node.document, max_properties=1_000_000)
+@lru_cache(maxsize=_REMEMBERED)
+def _ontology(documents: tuple[bytes, ...]) -> Ontology:
+    """Reading the classes of a branch again costs milliseconds, and every read of instances needs them."""
+    return Ontology(class_from_json(orjson.loads(data), max_properties=_ANY_NUMBER) for data in documents)
 
 
 def required_class(ontology: Ontology, class_id: str) -> None:
