@@ -111,7 +111,7 @@ class PinnedQueries:
         fields = Fields(parameters, hop.filters, table="seen")
         far = _far(hop)
         # A link seen from its target belongs to a version that is seen: its source needs no proof.
-        seen = self.visible("hop.far", _PRESENCE, *fields.columns("entry.value"))
+        seen = self._visible_among(self._sql["hop_ids"], _PRESENCE, *fields.columns("entry.value"))
         proof = self._sql["far_exists"].format(visible=seen, conditions=fields.conditions)
         return self._statement(
             "expand",
@@ -134,7 +134,9 @@ class PinnedQueries:
                 depth=depth,
                 hops=self._hops(parameters, hop, names[depth - 1], f"{_far(hop)} AS id"),
                 earlier=" UNION ALL ".join(self._sql["level_ids"].format(level=name) for name in names[:depth]),
-                visible=self.visible("found.id", _PRESENCE, *_LINKS, *fields.columns("entry.value")),
+                visible=self._visible_among(
+                    self._sql["level_ids"].format(level=f"found{depth}"), _PRESENCE, *_LINKS, *fields.columns("entry.value")
+                ),
                 conditions=fields.conditions,
             )
             levels.append(level)
@@ -166,6 +168,10 @@ class PinnedQueries:
         """The version of `key` (an SQL expression) that the pin sees, as a lateral subquery of no or one row."""
         chosen = ", ".join(columns or ("entry.value",))
         return self._sql[f"visible_in_{self._shape}"].format(key=key, columns=chosen, layers="layers", numbers="numbers")
+
+    def _visible_among(self, ids: str, *columns: str) -> str:
+        """The versions of all keys of `ids` (a query) that the pin sees: key and `columns`."""
+        return self._sql[f"visible_among_in_{self._shape}"].format(ids=ids, columns=", ".join(columns))
 
     def _hops(self, parameters: Parameters, hop: Hop, near: str, chosen: str) -> str:
         """The links of the nodes of `near` (a table with column id); `chosen` is what to return of them."""
