@@ -164,7 +164,9 @@ class GraphMachine(RuleBasedStateMachine):
         ref, commit = self.ref(data)
         classes = data.draw(st.lists(st.sampled_from("ABC"), unique=True))
         sort = data.draw(st.sampled_from([None, Sort("x", Kind.INTEGER), Sort("x", Kind.INTEGER, descending=True)]))
-        filters = data.draw(st.sampled_from([[], [Filter("x", Operator.GT, 0, Kind.INTEGER)], [Filter("x", Operator.IS_NULL)]]))
+        filters = data.draw(
+            st.sampled_from([[], [Filter("x", Operator.GT, 0, Kind.INTEGER)], [Filter("x", Operator.IS_NULL, kind=Kind.INTEGER)]])
+        )
         nodes = [node for node in self.model.states[commit].values() if node.class_id in classes and _meets(node, filters)]
         expected = [node.key for node in _ordered(nodes, sort)]
         for store in self.stores:
