@@ -85,5 +85,5 @@ def _repeat(least: int, most: int, items: Any) -> _Cost:
     if most <= 64:
         return _Cost(min((most - least + 1) * inner.width**most, MAX_STEPS), inner.degree * most)
     if not inner.is_fixed:
-        raise re.error("a repeat inside a repeat can take for ever")
+        raise re.error("an open repeat of alternatives or of repeats can take for ever; bound it, as in {0,5}")
     return _Cost(1, 1)
