@@ -6,7 +6,7 @@ from search_samples import FLIGHT, doc, gone, ids, put
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField
 from spice_core.domain.search_rules import MAX_FIELDS
-from spice_core.errors import InvalidInput
+from spice_core.errors import Conflict, InvalidInput
 
 pytest_plugins = ("search_index_adapters",)
 
@@ -25,6 +25,29 @@ def test_new_fields_are_added_to_what_is_there(index, db):
     assert ids(index, db, Filter("seats", Operator.IS_NULL)) == ["1"]
     assert ids(index, db, Filter("gate", Operator.NOT_NULL)) == ["1", "2"]
     assert ids(index, db, Filter("carrier", Operator.EQ, "A")) == ["1", "2"]
+
+
+def test_properties_declared_one_after_the_other_are_found_in_what_is_there(index, db):
+    put(index, db, doc("1", first="a", second="b"))
+    for name in ("first", "second"):
+        index.define(db, IndexedClass("Flight", (IndexedField(name, Kind.TEXT),), "name"))
+        assert ids(index, db, Filter(name, Operator.NOT_NULL)) == ["1"]
+
+
+def test_a_rebuild_that_nobody_finished_leaves_the_live_documents_and_is_replaced(make_index, index, db):
+    put(index, db, doc("1"))
+    number = index.begin_rebuild(db)
+    index.define(db, FLIGHT, generation=number)
+    index.write(db, "main", [doc("2")], generation=number)
+    other = make_index()
+    assert ids(other, db) == ["1"]
+    again = other.begin_rebuild(db)
+    other.define(db, FLIGHT, generation=again)
+    other.write(db, "main", [doc("3")], generation=again)
+    with pytest.raises(Conflict):
+        index.write(db, "main", [doc("4")], generation=number)
+    other.finish_rebuild(db, again)
+    assert ids(index, db) == ["3"]
 
 
 def test_changed_kind_converts_what_fits_and_nulls_the_rest_on_every_branch(index, db):

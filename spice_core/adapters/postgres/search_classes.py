@@ -29,7 +29,7 @@ def define_class(connection: Connection, snapshot: Snapshot, definition: Indexed
     changed = replace(known, definition=wanted)
     added = wanted.fields[len(known.definition.fields) :]
     if _reads_documents_anew(known, changed):
-        changed = replace(changed, version=known.version + 1, undeclared=frozenset())
+        changed = replace(changed, version=known.version + 1)
         copy_class(connection, known, changed)
         connection.execute(load_queries("search")["discard_tables"], {"tables": known.names})
     elif added:
