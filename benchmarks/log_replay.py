@@ -153,6 +153,7 @@ def main() -> None:
             for peer, read, bar in (("umadb", read_umadb, 0.5), ("eventsourcing", read_recorder, 1.5)):
                 pairs = paired(ours, lambda r=read, p=is_parsed: r(p), options.pairs)
                 rows.append(Row.of("log-replay", case + suffix, peer, pairs, unit="events/s", bar=bar))
+                print(rows[-1], flush=True)
     write(rows)
 
 

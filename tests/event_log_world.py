@@ -21,7 +21,8 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
 from spice_core.ports.object_store import ObjectStore
-from spice_core.services.event_log.event_log import EventLog, LogLimits
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.event_log.limits import LogLimits
 
 NOW = datetime(2026, 11, 21, 8, 30, 0, 123456, tzinfo=UTC)
 DB = "shop"

@@ -22,8 +22,9 @@ from spice_core.errors import (
     TooLarge,
 )
 from spice_core.ports.ledger import EMPTY_HEAD
-from spice_core.services.event_log.event_log import AppendResult, EventLog, LogLimits
+from spice_core.services.event_log.event_log import AppendResult, EventLog
 from spice_core.services.event_log.fingerprint import index_entry
+from spice_core.services.event_log.limits import LogLimits
 
 
 @pytest.fixture(params=["memory", "embedded"])
@@ -169,7 +170,8 @@ def test_expected_seq_of_another_number_is_refused_with_the_actual_one(log: Even
 
 def test_must_hold_04_of_50_clients_with_one_expected_seq_exactly_one_is_accepted(log: EventLog):
     log.append(DB, [command("a"), command("a")])
-    results = in_threads(*(lambda c=command("a", client=n): log.append(DB, [c], expected={"Instance|a": 2}) for n in range(50)))
+    asked = [command("a", client=number) for number in range(50)]
+    results = in_threads(*(lambda c=c: log.append(DB, [c], expected={"Instance|a": 2}) for c in asked))
     winners = [result for result in results if isinstance(result, AppendResult)]
     losers = [result for result in results if isinstance(result, OptimisticConcurrencyConflict)]
     assert (len(winners), len(losers)) == (1, 49)

@@ -22,7 +22,8 @@ from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import BrokenChain, CorruptSegment, IntegrityViolation, LedgerUnavailable, LogBehind, StoreUnavailable
 from spice_core.ports.ledger import LedgerView
-from spice_core.services.event_log.event_log import AppendResult, EventLog, LogLimits
+from spice_core.services.event_log.event_log import AppendResult, EventLog
+from spice_core.services.event_log.limits import LogLimits
 from spice_core.services.event_log.segment import build_segment, parse_segment, segment_key
 from spice_core.services.event_log.signed_head import open_head, sign_head
 

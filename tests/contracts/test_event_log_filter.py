@@ -7,7 +7,8 @@ import pytest
 from event_log_world import DB, World, command, world
 
 from spice_core.errors import IdempotencyMismatch, LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict
-from spice_core.services.event_log.event_log import EventLog, LogLimits
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.event_log.limits import LogLimits
 
 
 @pytest.fixture(params=["memory", "embedded"])

@@ -17,7 +17,8 @@ from spice_core.adapters.memory.object_store import MemoryObjectStore
 from spice_core.domain.events import Event
 from spice_core.errors import CorruptSegment, LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict, StoreUnavailable
 from spice_core.ports.ledger import FoldedHead, LedgerView
-from spice_core.services.event_log.event_log import AppendResult, EventLog, LogLimits
+from spice_core.services.event_log.event_log import AppendResult, EventLog
+from spice_core.services.event_log.limits import LogLimits
 
 FAULTS = {"put": [REFUSED, ANSWER_LOST, LATE], "get": [REFUSED, CUT], "size": [REFUSED], "list": [REFUSED]}
 LIMITS = LogLimits(store_attempts=3, max_tail_events=40, cache_bytes=3_000)

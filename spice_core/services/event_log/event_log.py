@@ -17,10 +17,8 @@ from spice_core.errors import (
     ConfigurationError,
     CorruptSegment,
     DatabaseNotFound,
-    InvalidEvent,
     LedgerUnavailable,
     SlotTaken,
-    TooLarge,
 )
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
@@ -28,18 +26,17 @@ from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger
 from spice_core.ports.object_store import ObjectStore
 from spice_core.services.event_log.appender import Appender
 from spice_core.services.event_log.database_log import Counters, DatabaseLog
-from spice_core.services.event_log.decision import Proposal, Request
-from spice_core.services.event_log.fingerprint import NO_FINGERPRINT, aggregate_key, fingerprint
+from spice_core.services.event_log.decision import Proposal
 from spice_core.services.event_log.folder import Folder, FoldingThread
+from spice_core.services.event_log.limits import LogLimits
+from spice_core.services.event_log.preparation import prepare
 from spice_core.services.event_log.reader import LogHead, LogReader
-from spice_core.services.event_log.segment import encode_event
 from spice_core.services.event_log.segments import Segments
 from spice_core.services.event_log.tail import Tail
 from spice_core.services.event_log.verifier import Progress, Verifier, VerifyReport
 
 _DATABASES = "_databases/"
 _PROBES = "_probes/"
-_LONGEST_ID = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +45,6 @@ class AppendResult:
 
     events: tuple[RecordedEvent, ...]
     is_duplicate: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LogLimits:
-    """What bounds an `EventLog`. Sizes are bytes of encoded events.
-
-    Attributes:
-        max_request_events, max_request_bytes: of one append.
-        max_batch_events, max_batch_bytes: of one segment (a single request may be larger).
-        max_waiting: appends of one database that may wait at once.
-        max_tail_events: how far the ledger may trail before appends are refused.
-        max_filter_keys: keys of one log that are filtered in memory (four bytes each); beyond, every append asks the ledger.
-        window_seconds: how long a batch waits for writers that are expected back.
-        store_attempts: how often a failing store is tried.
-        cache_bytes: segments kept in memory for readers.
-        fold_seconds: the pause between two folds.
-    """
-
-    max_request_events: int = 10_000
-    max_request_bytes: int = 64 << 20
-    max_batch_events: int = 4_000
-    max_batch_bytes: int = 8 << 20
-    max_waiting: int = 2_000
-    max_tail_events: int = 100_000
-    max_filter_keys: int = 8_000_000
-    window_seconds: float = 0.0005
-    store_attempts: int = 5
-    cache_bytes: int = 32 << 20
-    fold_seconds: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +134,7 @@ class EventLog:
             BrokenChain, CorruptSegment: the log is damaged.
         """
         appender = self._appender(database, create=create)
-        request = self._request(events, expected or {})
+        request = prepare(events, expected or {}, limits=self._limits)
         accepted = appender.append(request)
         placed = zip(request.proposals, accepted.entries, strict=True)
         if not accepted.is_duplicate:
@@ -278,17 +246,6 @@ class EventLog:
         folded = self._ledger.view(database).head
         head = LogHead(folded.segment, folded.position, folded.chain_hash)
         return LogStats(database, self._reader.head(database), head, appender.log.counters)
-
-    def _request(self, events: Sequence[Event], expected: Mapping[str, int]) -> Request:
-        if not events:
-            raise InvalidEvent("An append needs at least one event")
-        if len(events) > self._limits.max_request_events:
-            raise TooLarge(f"An append takes up to {self._limits.max_request_events} events, not {len(events)}")
-        proposals = [_proposal(event) for event in events]
-        size = sum(len(proposal.body) for proposal in proposals)
-        if size > self._limits.max_request_bytes:
-            raise TooLarge(f"An append takes up to {self._limits.max_request_bytes} bytes, not {size}")
-        return Request(proposals, expected, size)
 
     def _placed(self, database: str, proposal: Proposal, entry: IndexEntry, segment: int) -> RecordedEvent:
         """Return a recorded event: ours, or for one that the log had before, the one it has."""
@@ -405,21 +362,6 @@ class EventLog:
     def _check_open(self) -> None:
         if self._is_closed:
             raise Closed("The event log is closed.")
-
-
-def _proposal(event: Event) -> Proposal:
-    names = (event.event_id, event.event_type, event.aggregate_type, event.aggregate_id)
-    if not all(names) or "\0" in "".join(names):
-        raise InvalidEvent(
-            "event_id, event_type, aggregate_type and aggregate_id must be text without NUL", details={"event_id": event.event_id}
-        )
-    if len(event.event_id) > _LONGEST_ID or "|" in event.aggregate_type or event.occurred_at.tzinfo is None:
-        raise InvalidEvent(
-            f"Event {event.event_id[:80]}: ids have up to {_LONGEST_ID} characters, aggregate types no |, times a zone"
-        )
-    is_command = event.is_command
-    mark = fingerprint(event) if is_command else NO_FINGERPRINT
-    return Proposal(event, aggregate_key(event), is_command, mark, encode_event(event))
 
 
 def _checked(database: str) -> str:
