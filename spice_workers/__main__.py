@@ -13,6 +13,7 @@ from spice_workers.health import HealthServer
 from spice_workers.limits import RunnerLimits
 from spice_workers.metrics import Summary, WorkerMetrics
 from spice_workers.runner import Runner
+from spice_workers.shared_feed import SharedFeed
 from spice_workers.stream import Parts
 
 WORKERS = {"graph": "graph", "search": "search", "read-models": "read_models", "registry": "registry"}
@@ -31,7 +32,7 @@ def runner_of(
 ) -> Runner:
     """Return a runner of `handlers` on `platform`."""
     parts = Parts(
-        feed=platform.feed,
+        feed=SharedFeed(platform.feed),
         log=platform.log,
         work=platform.work,
         statuses=platform.statuses,
