@@ -17,7 +17,7 @@ from spice_core.adapters.postgres.search_query import Statements
 from spice_core.adapters.postgres.search_rows import RowEncoder
 from spice_core.adapters.postgres.search_tables import SCHEMA
 from spice_core.adapters.postgres.search_text import text_condition
-from spice_core.adapters.postgres.search_visible import first_of_arms, select_visible, visible_arms
+from spice_core.adapters.postgres.search_visible import first_of_arms, select_keys, visible_arms
 from spice_core.adapters.postgres.search_write import stage, upsert
 from spice_core.domain.matching import is_storable
 from spice_core.domain.naming import MAIN
@@ -111,7 +111,7 @@ class PostgresSearchIndex(SearchIndex):
                 by_class.setdefault(key.partition("/")[0], []).append(key)
 
         def read(connection: Connection) -> dict[str, SearchDocument]:
-            snapshot = read_snapshot(connection, database, branch=branch, class_ids=list(by_class))
+            snapshot = _snapshot(connection, database, branch, class_ids=list(by_class))
             return _documents(connection, snapshot, by_class)
 
         return self._read(read, names=(database, branch)) or {}
@@ -120,7 +120,7 @@ class PostgresSearchIndex(SearchIndex):
         class_ids = [class_id for class_id in query.class_ids if is_storable(class_id)]
 
         def read(connection: Connection) -> SearchResult:
-            snapshot = read_snapshot(connection, database, branch=branch, class_ids=class_ids)
+            snapshot = _snapshot(connection, database, branch, class_ids=class_ids)
             checked = check_query(query, snapshot.definitions)
             return _search(connection, snapshot, query, checked)
 
@@ -159,7 +159,7 @@ class PostgresSearchIndex(SearchIndex):
         after = storable(after)
 
         def read(connection: Connection) -> list[SearchDocument]:
-            snapshot = read_snapshot(connection, database, branch=branch, generation=generation)
+            snapshot = _snapshot(connection, database, branch, generation=generation)
             return _scan(connection, snapshot, after, max(limit, 0))
 
         return self._read(read, names=(database, branch)) or []
@@ -251,12 +251,26 @@ class PostgresSearchIndex(SearchIndex):
                 return
 
 
+def _snapshot(
+    connection: Connection,
+    database: str,
+    branch: str,
+    *,
+    class_ids: Sequence[str] | None = None,
+    generation: int | None = None,
+) -> Snapshot:
+    """Return what a read works on. A young overlay has no statistics, and a hash join is never far off."""
+    snapshot = read_snapshot(connection, database, branch=branch, class_ids=class_ids, generation=generation)
+    if any(not layer.is_main for layer in snapshot.chain):
+        connection.execute(load_queries("search")["prefer_hash_joins"])
+    return snapshot
+
+
 def _documents(connection: Connection, snapshot: Snapshot, keys: Mapping[str, Sequence[str]]) -> dict[str, SearchDocument]:
     """Return the documents under `keys` (by class), tombstones included."""
     found: dict[str, SearchDocument] = {}
     for class_id, tables in snapshot.classes.items() if snapshot.chain else ():
-        among = sql.SQL("m.key = ANY ({}::text[])").format(sql.Literal(list(keys.get(class_id, ()))))
-        statement = select_visible(tables, snapshot.chain, DOCUMENT_COLUMNS, among)
+        statement = select_keys(tables, snapshot.chain, DOCUMENT_COLUMNS, keys.get(class_id, ()))
         for row in connection.execute(statement):
             found[row[0]] = load_document(row, class_id)
     return found

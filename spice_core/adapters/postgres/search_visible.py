@@ -11,18 +11,28 @@ from psycopg import sql
 from spice_core.adapters.postgres.search_catalogue import OWN, Layer
 from spice_core.adapters.postgres.search_tables import ClassTables
 
+_ANY = sql.SQL("true")
 
-def select_visible(
-    tables: ClassTables, chain: tuple[Layer, ...], columns: sql.Composable, condition: sql.Composable
-) -> sql.Composed:
-    """Return a SELECT of `columns` of the rows (alias `m`) that the branch shows and that meet `condition`."""
-    return sql.SQL(" UNION ALL ").join(visible_arms(tables, chain, columns, condition))
+
+def select_keys(tables: ClassTables, chain: tuple[Layer, ...], columns: sql.Composable, keys: Sequence[str]) -> sql.Composed:
+    """Return a SELECT of `columns` of the rows (alias `m`) that the branch shows under `keys`."""
+    among = sql.SQL("key = ANY ({}::text[])").format(sql.Literal(list(keys)))
+    condition = sql.SQL("m.{}").format(among)
+    return sql.SQL(" UNION ALL ").join(visible_arms(tables, chain, columns, condition, hidden=sql.SQL("o.{}").format(among)))
 
 
 def visible_arms(
-    tables: ClassTables, chain: tuple[Layer, ...], columns: sql.Composable, condition: sql.Composable
+    tables: ClassTables,
+    chain: tuple[Layer, ...],
+    columns: sql.Composable,
+    condition: sql.Composable,
+    *,
+    hidden: sql.Composable = _ANY,
 ) -> list[sql.Composed]:
-    """Return the SELECTs whose union is `select_visible`."""
+    """Return SELECTs whose union has `columns` of the rows (alias `m`) that the branch shows and that meet `condition`.
+
+    `hidden` may narrow down which overlay rows (alias `o`) can hide a row of main.
+    """
     main = next((layer for layer in chain if layer.is_main), None)
     if main is not None and chain == (main,) and main.at == OWN:
         return [sql.SQL("SELECT {} FROM {} m WHERE {}").format(columns, tables.main, condition)]
@@ -37,8 +47,8 @@ def visible_arms(
         arms.append(
             sql.SQL(
                 "SELECT {columns} FROM {main} m WHERE m.since <= {at} AND {condition}"
-                " AND NOT EXISTS (SELECT FROM {overlay} o WHERE o.key = m.key AND {visible})"
-            ).format(main=tables.main, at=sql.Literal(main.at), **parts)
+                " AND NOT EXISTS (SELECT FROM {overlay} o WHERE o.key = m.key AND {visible} AND {hidden})"
+            ).format(main=tables.main, at=sql.Literal(main.at), hidden=hidden, **parts)
         )
     return arms
 
@@ -66,8 +76,8 @@ def inherits_version(tables: ClassTables, chain: tuple[Layer, ...]) -> sql.Compo
     sources = chain[1:]
     if not sources:
         return sql.SQL("false")
-    inherited = select_visible(tables, sources, sql.SQL("m.version"), sql.SQL("m.key = s.key AND m.version >= s.version"))
-    return sql.SQL("EXISTS ({})").format(inherited)
+    arms = visible_arms(tables, sources, sql.SQL("m.version"), sql.SQL("m.key = s.key AND m.version >= s.version"))
+    return sql.SQL("EXISTS ({})").format(sql.SQL(" UNION ALL ").join(arms))
 
 
 def _depth(chain: tuple[Layer, ...]) -> sql.Composable:

@@ -3,6 +3,9 @@
 -- name: read_only
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 
+-- name: prefer_hash_joins
+SELECT set_config('enable_nestloop', 'off', true)
+
 -- name: lock_shared
 SELECT pg_advisory_xact_lock_shared(hashtextextended('spice_search:' || %(database)s, 0))
 
