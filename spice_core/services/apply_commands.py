@@ -99,10 +99,17 @@ class GraphHandler(Handler):
         if commit is None or any(item.kind == CONTROL for item in commands if item.position == applied):
             return [item for item in commands if item.position >= applied]
         told = [item for item in commands if item.position <= applied]
-        untold = [item for item in told if item.command.branch == commit.branch and not self._has_outcome(database, item)]
+        untold = [item for item in self._newest(database, commit, told) if not self._has_outcome(database, item)]
         if untold:
             self._repeat(database, commit, untold)
         return commands[len(told) :]
+
+    def _newest(self, database: str, commit: Commit, commands: Sequence[Placed]) -> list[Placed]:
+        """Return those of `commands` that can be of the run of `commit`: behind the commit before it, on its branch."""
+        if not commit.parents:
+            return []
+        before = self._graph.view(database, commit.parents[0]).commit.last_position
+        return [item for item in commands if item.position > before and item.command.branch == commit.branch]
 
     def _repeat(self, database: str, commit: Commit, untold: Sequence[Placed]) -> None:
         """Decide again what `commit` holds, from the state before it, and append the events of `untold`."""
