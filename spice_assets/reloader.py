@@ -17,8 +17,8 @@ from spice_core.settings import load_settings
 
 LOCATION = "spice"
 POLL_SECONDS = 1.0
-QUIET_SECONDS = 2.0
-PATIENCE_SECONDS = 10.0
+QUIET_SECONDS = 3.0
+PATIENCE_SECONDS = 20.0
 _TIMEOUT_SECONDS = 300.0
 _RELOAD = """mutation Reload($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename
   ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }

@@ -8,7 +8,7 @@ import httpx2
 from spice_core.errors import SpiceError, Unavailable
 from spice_core.ports.clock import Clock
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
 _QUERY = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp runId }
     assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } }
   runsOrError { ... on Runs { results { runId status startTime endTime assetSelection { path } } } } }"""
@@ -32,11 +32,12 @@ class DagsterRuns:
 
         Raises:
             RunFailed: a run failed, or they were not after `seconds`; names the assets or the run.
+            Unavailable: the web server did not answer in that time.
         """
         wanted = set(keys)
         deadline = self._clock.monotonic() + seconds
         while True:
-            found = self._ask()
+            found = self._ask(deadline)
             done = {tuple(node["assetKey"]["path"]) for node in found["assetNodes"] if node["assetMaterializations"]}
             runs = [run for run in found["runsOrError"].get("results", []) if _concerns(run, wanted)]
             failed = [run["runId"] for run in runs if run["status"] == "FAILURE"]
@@ -49,11 +50,16 @@ class DagsterRuns:
                 raise RunFailed(f"after {seconds:.0f} s Dagster has not materialized {lacking}; see {self._url}")
             self._clock.sleep(_POLL_SECONDS)
 
-    def _ask(self) -> Mapping[str, Any]:
-        try:
-            response = httpx2.post(f"{self._url}/graphql", json={"query": _QUERY}, timeout=60.0)
-        except httpx2.TransportError as error:
-            raise Unavailable(f"{self._url} does not answer: {error}") from error
+    def _ask(self, deadline: float) -> Mapping[str, Any]:
+        """Return the web server's answer; it may still be starting."""
+        while True:
+            try:
+                response = httpx2.post(f"{self._url}/graphql", json={"query": _QUERY}, timeout=60.0)
+                break
+            except httpx2.TransportError as error:
+                if self._clock.monotonic() > deadline:
+                    raise Unavailable(f"{self._url} does not answer: {error}") from error
+                self._clock.sleep(_POLL_SECONDS)
         answer: Mapping[str, Any] = response.json()["data"]
         return answer
 

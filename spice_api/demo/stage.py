@@ -17,6 +17,7 @@ from spice_core.errors import Unavailable
 from spice_core.settings import Settings, load_settings, process_environment
 
 TOKEN_FILE = "admin_token"  # noqa: S105 - the name of a file
+_NEEDED = frozenset({*APPS, "workers"})
 _START_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 _PORTS = ("OMS_PORT", "BFF_PORT", "FUNNEL_PORT", "SPICE_WORKER_PORT", "DAGSTER_PORT")
@@ -24,7 +25,10 @@ _PORTS = ("OMS_PORT", "BFF_PORT", "FUNNEL_PORT", "SPICE_WORKER_PORT", "DAGSTER_P
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A platform that runs: settings, addresses by part, token, and the seconds it took to come up (0: it ran before)."""
+    """A platform that runs: settings, addresses by part, token, and the seconds it took to come up (0: it ran before).
+
+    Of an own one the apps and the workers are up; Dagster, which takes longer, may still be starting.
+    """
 
     settings: Settings
     urls: Mapping[str, str]
@@ -80,7 +84,7 @@ def _wait(process: subprocess.Popen[bytes], home: Path) -> RunningInstance:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         found = running_instance(home)
-        if found is not None and found.is_ready:
+        if found is not None and _NEEDED.issubset(found.ready):
             return found
         time.sleep(0.1)
     tail = "\n".join((home / "demo.log").read_text(errors="replace").splitlines()[-15:])

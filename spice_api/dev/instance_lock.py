@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,11 +17,12 @@ LOCK_NAME = "dev.lock"
 class RunningInstance:
     """What the supervisor of a state directory says of itself: its process, its addresses by part, and its parts' processes.
 
-    `is_ready` turns true once every part has answered, and stays so while a crashed part is restarted.
+    `ready` names the parts that have answered; `is_ready` turns true once all have, and stays so while a crashed part restarts.
     """
 
     pid: int
     is_ready: bool = False
+    ready: Sequence[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
 

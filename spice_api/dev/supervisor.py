@@ -56,6 +56,7 @@ class Supervisor:
         self._undertaker = _start_undertaker(infrastructure.stop_command)
         self._children = [Child(part, environment=environment, output=output, note_group=self._tell_undertaker) for part in parts]
         self._is_announced = False
+        self._noted_ready: list[str] = []
         self._checked_at = time.monotonic()
 
     def run(self) -> int:
@@ -92,6 +93,7 @@ class Supervisor:
                 self._say(f"{child.part.name} ended with {_ending(code)}; starting it again in {child.next_start_in():.1f} s")
                 self._note()
             self._announce()
+            self._note_ready()
             self._check_infrastructure()
             time.sleep(_TICK_SECONDS)
         return EXIT_CLEAN
@@ -113,11 +115,22 @@ class Supervisor:
             self._say(line)
         self._say("Ctrl-C stops everything")
 
+    def _note_ready(self) -> None:
+        ready = self._ready()
+        if ready != self._noted_ready:
+            self._noted_ready = ready
+            self._note()
+
+    def _ready(self) -> list[str]:
+        return [child.part.name for child in self._children if child.state is ChildState.READY]
+
     def _note(self) -> None:
         """Write down what runs, for the other commands."""
         urls = {child.part.name: child.part.shows.removesuffix("/docs") for child in self._children if child.part.shows}
         processes = {child.part.name: child.pid for child in self._children if child.pid is not None}
-        self._lock.note(RunningInstance(pid=os.getpid(), is_ready=self._is_announced, urls=urls, processes=processes))
+        self._lock.note(
+            RunningInstance(pid=os.getpid(), is_ready=self._is_announced, ready=self._ready(), urls=urls, processes=processes)
+        )
 
     def _check_infrastructure(self) -> None:
         if time.monotonic() - self._checked_at <= _INFRASTRUCTURE_SECONDS:
