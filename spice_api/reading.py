@@ -13,7 +13,7 @@ from spice_core.services.read_instances import InstanceReader
 from spice_core.services.wait_for_reads import ReadBarrier
 
 
-def barrier_of(platform: PlatformDep) -> ReadBarrier:
+async def barrier_of(platform: PlatformDep) -> ReadBarrier:
     """Return what reads wait at."""
     return ReadBarrier(platform.log, platform.work, platform.clock, platform.settings.read_wait_seconds)
 
@@ -21,24 +21,24 @@ def barrier_of(platform: PlatformDep) -> ReadBarrier:
 BarrierDep = Annotated[ReadBarrier, Depends(barrier_of)]
 
 
-def instance_reader_of(platform: PlatformDep, barrier: BarrierDep) -> InstanceReader:
+async def instance_reader_of(platform: PlatformDep, barrier: BarrierDep) -> InstanceReader:
     """Return what reads instances."""
     return InstanceReader(platform.graph, barrier)
 
 
-def graph_queries_of(platform: PlatformDep, barrier: BarrierDep) -> GraphQueries:
+async def graph_queries_of(platform: PlatformDep, barrier: BarrierDep) -> GraphQueries:
     """Return what answers graph questions."""
     settings = platform.settings
     limits = QueryLimits(settings.graph_query_max_hops, settings.graph_query_max_limit, settings.graph_query_max_paths)
     return GraphQueries(platform.graph, platform.search, barrier, limits)
 
 
-def explainer_of(platform: PlatformDep) -> Explainer:
+async def explainer_of(platform: PlatformDep) -> Explainer:
     """Return what answers why."""
     return Explainer(platform.graph, platform.lineage, platform.log, platform.registry)
 
 
-def filters_of(
+async def filters_of(
     filters: Annotated[
         str | None,
         Query(

@@ -20,7 +20,7 @@ SYNCHRONOUS_WAIT_SECONDS = 10.0
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
 
 
-def tracker_of(platform: PlatformDep) -> CommandTracker:
+async def tracker_of(platform: PlatformDep) -> CommandTracker:
     """Return what follows commands on the running app's platform."""
     return CommandTracker(statuses=platform.statuses, log=platform.log, clock=platform.clock)
 
@@ -83,7 +83,7 @@ class Settling:
         return Envelope(status="accepted", message=message, data=data.model_copy(update=about))
 
 
-def settling_of(
+async def settling_of(
     response: Response,
     tracker: TrackerDep,
     prefer: Annotated[

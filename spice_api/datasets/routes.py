@@ -54,19 +54,20 @@ def ingest_of(platform: PlatformDep) -> IngestDataset:
     )
 
 
-def reader_of(platform: PlatformDep) -> ReadDatasets:
+async def reader_of(platform: PlatformDep) -> ReadDatasets:
     """Return what reads versions."""
     return ReadDatasets(datasets=platform.datasets, tables=platform.tables, registry=platform.registry)
 
 
-def suggest_of(platform: PlatformDep) -> SuggestMapping:
+ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
+
+
+async def suggest_of(platform: PlatformDep, reading: ReaderDep) -> SuggestMapping:
     """Return what suggests classes and mappings."""
-    return SuggestMapping(
-        registry=platform.registry, reading=reader_of(platform), tables=platform.tables, commands=platform.commands
-    )
+    return SuggestMapping(registry=platform.registry, reading=reading, tables=platform.tables, commands=platform.commands)
 
 
-def idempotency_key_of(
+async def idempotency_key_of(
     idempotency_key: Annotated[
         str | None, Header(max_length=200, description="Required: makes a repeated upload harmless.")
     ] = None,
@@ -80,7 +81,6 @@ def idempotency_key_of(
 
 
 IngestDep = Annotated[IngestDataset, Depends(ingest_of)]
-ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
 SuggestDep = Annotated[SuggestMapping, Depends(suggest_of)]
 KeyDep = Annotated[str, Depends(idempotency_key_of)]
 

@@ -26,7 +26,7 @@ INFO = AppInfo(
         "deletions carry `expected_seq`; if the aggregate has moved on, the answer is 409 and nothing was written."
     ),
 )
-ROUTERS = (databases, ontology, instance_writes, instances, commands, branches, versions, monitoring, configuration)
+ROUTERS = (instance_writes, instances, databases, ontology, commands, branches, versions, monitoring, configuration)
 
 
 def app(settings: Settings | None = None, platform: Platform | None = None) -> FastAPI:
