@@ -30,9 +30,9 @@ CITIES = [("SEL", "Seoul"), ("PUS", "Busan"), ("NYC", "New York")]
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[DataWorld]:
     found = DataWorld(tmp_path).with_classes(CITY, PERSON)
-    found.objectify.run(
-        "shop", found.map(found.upload("cities", csv_of(("code", "name"), CITIES)), "City", {"code": "code", "name": "name"})
-    )
+    for code, name in CITIES:
+        found.path.commands.create_instance("shop", "main", "City", {"code": code, "name": name})
+    found.work()
     yield found
     found.close()
 
