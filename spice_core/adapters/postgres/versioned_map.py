@@ -81,10 +81,12 @@ class VersionedMap:
         if is_new:
             connection.execute(self._sql["ensure_applied"], names)
         row = connection.execute(self._sql["lock"], names).fetchone()
-        if row is None or (row[1] is None and not is_new):
+        repo = connection.execute(self._sql["locked_repo"], names).fetchone() if row is not None else None
+        if row is None or (repo is None and not is_new):
             raise _no_database(name)
-        applied, repo, created_position, next_key = row
-        return LockedRepo(name, applied, repo, created_position or 0, next_key or 1)
+        if repo is None:
+            return LockedRepo(name, row[0], None, 0, 1)
+        return LockedRepo(name, row[0], *repo)
 
     def check_ahead(self, locked: LockedRepo, position: int) -> None:
         """Raise `Conflict` unless `position` is above the applied one."""

@@ -2,10 +2,11 @@
 INSERT INTO spice_graph.applied (space, name, position) VALUES (%(space)s, %(name)s, 0) ON CONFLICT DO NOTHING;
 
 -- name: lock
-SELECT applied.position, repo.id, repo.created_position, repo.next_key
-  FROM spice_graph.applied LEFT JOIN spice_graph.repo USING (space, name)
- WHERE applied.space = %(space)s AND applied.name = %(name)s
-   FOR UPDATE OF applied;
+SELECT position FROM spice_graph.applied WHERE space = %(space)s AND name = %(name)s FOR UPDATE;
+
+-- name: locked_repo
+-- A statement of its own: one that waited for the lock would still see this row as it was before the wait.
+SELECT id, created_position, next_key FROM spice_graph.repo WHERE space = %(space)s AND name = %(name)s;
 
 -- name: repo
 SELECT id FROM spice_graph.repo WHERE space = %(space)s AND name = %(name)s;
