@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from event_log_world import DB, World, all_events, command, domain_event, key, world
 
@@ -78,6 +79,15 @@ def test_an_event_is_read_back_as_it_was_appended(place: World, log: EventLog):
     assert read[0].event.data == asked.data
     assert read[0].event.occurred_at == asked.occurred_at
     assert (read[0].event.actor, read[0].event.sequence_number, read[0].database) == ("alice", 1, DB)
+
+
+def test_stored_lines_are_read_by_position_too(place: World, log: EventLog):
+    for number in range(5):
+        log.append(DB, [command("a", n=number), command("b", n=number)])
+    reader = place.log()
+    stored = [line for after in range(0, 11, 3) for line in reader.read_lines(DB, after=after, limit=3)]
+    assert [orjson.loads(line)["position"] for line in stored] == list(range(1, 12))
+    assert [orjson.loads(line)["event_id"] for line in stored] == [event.event_id for event in all_events(log)]
 
 
 def test_a_repetition_returns_the_first_result(place: World, log: EventLog):

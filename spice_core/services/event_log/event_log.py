@@ -173,6 +173,14 @@ class EventLog:
         self._check_open()
         return self._reader.read(database, after=after, limit=limit)
 
+    def read_lines(self, database: str, *, after: int, limit: int) -> list[bytes]:
+        """Return what `read` returns as the JSON lines that the log holds, checked alike but not parsed.
+
+        For whoever passes events on: the positions are `after` + 1, `after` + 2 …
+        """
+        self._check_open()
+        return self._reader.read_lines(database, after=after, limit=limit)
+
     def lines(self, database: str, *, segment: int) -> list[dict[str, Any]]:
         """Return the events of a segment as JSON objects with every field they have, also unknown ones.
 

@@ -2,7 +2,9 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import BrokenChain
@@ -12,6 +14,7 @@ from spice_core.services.event_log.segments import Segments
 from spice_core.services.event_log.tail import check_continues, head_of
 
 _REMEMBERED = 10_000
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,15 @@ class LogReader:
             CorruptSegment, BrokenChain: the log is damaged behind what was returned before.
             StoreUnavailable: (retryable) the store does not answer.
         """
+        return self._read(database, Segment.events, after=after, limit=limit)
+
+    def read_lines(self, database: str, *, after: int, limit: int) -> list[bytes]:
+        """Return the same events as the JSON lines they are stored in, checked alike but not parsed."""
+        return self._read(database, Segment.stored, after=after, limit=limit)
+
+    def _read(self, database: str, take: Callable[[Segment, int, int], list[ItemT]], *, after: int, limit: int) -> list[ItemT]:
         place = self._place(database, after)
-        found: list[RecordedEvent] = []
+        found: list[ItemT] = []
         while place is not None and len(found) < limit:
             segment = self._segments.read(database, place.segment + 1)
             if segment is None:
@@ -49,13 +59,13 @@ class LogReader:
                 break
             check_continues(segment, place)
             start = max(after - place.position, 0)
-            events = segment.events(start, start + limit - len(found))
-            found += events
-            if start + len(events) < segment.header.count:
+            items = take(segment, start, start + limit - len(found))
+            found += items
+            if start + len(items) < segment.header.count:
                 break
             place = head_of(segment)
         if place is not None and found:
-            self._remember(database, found[-1].position, place)
+            self._remember(database, after + len(found), place)
         return found
 
     def head(self, database: str) -> LogHead:

@@ -53,6 +53,10 @@ class Segment:
         """Return the event lines as JSON objects, with every field they have."""
         return [orjson.loads(line) for line in self.lines]
 
+    def stored(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """Return the event lines as they are stored, or those from the `start`-th to before the `stop`-th."""
+        return list(self.lines[start:stop])
+
     def events(self, start: int = 0, stop: int | None = None) -> list[RecordedEvent]:
         """Return the events, or those from the `start`-th (from 0) to before the `stop`-th."""
         database, number = self.header.database, self.header.segment
