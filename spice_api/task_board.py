@@ -11,7 +11,7 @@ from datetime import datetime
 from threading import Condition
 from typing import Any, Literal
 
-from spice_core.errors import RateLimited, SpiceError
+from spice_core.errors import RateLimited, SpiceError, Unavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 
@@ -47,6 +47,7 @@ class TaskBoard:
         self._ids = ids
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="task")
         self._changed = Condition()
+        self._is_closing = False
         self._tasks: dict[str, Task] = {}
 
     def start(self, kind: str, work: Work) -> Task:
@@ -76,12 +77,13 @@ class TaskBoard:
             return self._tasks.get(task_id)
 
     def close(self) -> None:
-        """Wait for what runs, and start nothing any more."""
+        """Stop every task at its next report of progress, and start nothing any more."""
+        self._is_closing = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, task_id: str, work: Work) -> None:
         try:
-            result = work(lambda progress: self._update(task_id, progress=dict(progress)))
+            result = work(lambda progress: self._report(task_id, progress))
         except SpiceError as error:
             self._update(task_id, state="failed", error=error.message, code=error.code, finished_at=self._clock.now())
         except Exception:  # noqa: BLE001 - the boundary of a task: whatever it was, its status says that it ended
@@ -90,6 +92,11 @@ class TaskBoard:
             self._update(task_id, state="failed", error=error_text, code="internal_error", finished_at=self._clock.now())
         else:
             self._update(task_id, state="succeeded", result=dict(result), finished_at=self._clock.now())
+
+    def _report(self, task_id: str, progress: Mapping[str, Any]) -> None:
+        if self._is_closing:
+            raise Unavailable("the app is stopping; start the task again")
+        self._update(task_id, progress=dict(progress))
 
     def _update(self, task_id: str, **changes: Any) -> None:
         with self._changed:
