@@ -6,6 +6,7 @@ import pytest
 from graph_samples import START, Writer, batch, node, removal
 from graph_store_adapters import GRAPH_STORES, a_writer
 
+from spice_core.domain.graph import Direction
 from spice_core.errors import (
     AlreadyExists,
     BranchNotFound,
@@ -115,7 +116,7 @@ def test_deleted_branch_name_used_again_shows_nothing_of_the_old_branch(writer: 
     writer.delete("b")
     writer.branch("b")
     assert keys(writer, "b") == []
-    assert writer.store.view("shop", "b").expand(["A/1"], predicate=None, direction="out") == []
+    assert writer.store.view("shop", "b").expand(["A/1"], predicate=None, direction=Direction.OUT) == []
     assert len(writer.store.history("shop", "b")) == 1
 
 

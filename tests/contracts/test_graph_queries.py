@@ -72,7 +72,7 @@ def test_following_next_after_visits_every_node_exactly_once(writer: Writer, lim
     assert all_pages(view(writer, "b"), ["A", "B"], limit) == expected
 
 
-SORTED = {
+SORTED: dict[Kind, list[Any]] = {
     Kind.TEXT: ["b", "a", "\u00e9", "B", "10", "9", "", None, 5],
     Kind.INTEGER: [10, 9, -1, 2**62, 0, None, "7", "x", 1.5, 3.0],
     Kind.NUMBER: [1.5, 10, 9, -0.25, 1e20, "2.5", None, "x", 1e-7],
@@ -87,7 +87,7 @@ SORTED = {
         "2024-01-01",
     ],
 }
-ORDERS = {
+ORDERS: dict[Kind, list[Any]] = {
     Kind.TEXT: ["", "10", "9", "B", "a", "b", "\u00e9"],
     Kind.INTEGER: [-1, 0, 1.5, 3.0, "7", 9, 10, 2**62],
     Kind.NUMBER: [-0.25, 1e-7, 1.5, "2.5", 9, 10, 1e20],
@@ -159,9 +159,10 @@ def test_after_of_another_query_is_refused(writer: Writer) -> None:
 
 
 def test_limit_below_one_and_negative_offset_are_refused(writer: Writer) -> None:
-    for wrong in ({"limit": 0}, {"offset": -1}):
-        with pytest.raises(InvalidQuery):
-            view(writer).page(["A"], **wrong)
+    with pytest.raises(InvalidQuery):
+        view(writer).page(["A"], limit=0)
+    with pytest.raises(InvalidQuery):
+        view(writer).page(["A"], offset=-1)
 
 
 VALUES: dict[str, Any] = {

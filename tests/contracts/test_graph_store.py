@@ -2,13 +2,14 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from graph_samples import START, Writer, batch, node, removal
 from graph_store_adapters import GRAPH_STORES, a_writer
 
-from spice_core.domain.graph import Commit
+from spice_core.domain.graph import Commit, Direction
 from spice_core.errors import (
     AlreadyExists,
     BranchNotFound,
@@ -91,7 +92,7 @@ def test_dropped_database_created_again_shows_nothing_of_the_old_one(writer: Wri
     with pytest.raises(CommitNotFound):
         writer.store.view("shop", old.id)
     writer.write(node("B/1"))
-    assert writer.store.view("shop").expand(["B/1"], predicate=None, direction="in") == []
+    assert writer.store.view("shop").expand(["B/1"], predicate=None, direction=Direction.IN) == []
     writer.branch("b")
     assert keys(writer, "b") == ["B/1"]
 
@@ -190,7 +191,7 @@ def test_empty_batch_is_a_commit_without_changes(writer: Writer) -> None:
 
 
 def test_values_are_copied_when_they_are_written(writer: Writer) -> None:
-    document = {"x": [1], "to": ["B/1"]}
+    document: dict[str, Any] = {"x": [1], "to": ["B/1"]}
     links = {"to": ("B/1",)}
     writer.write(dataclasses.replace(node("A/1"), document=document, links=links), node("B/1"))
     document["x"].append(2)
@@ -263,7 +264,7 @@ def test_every_method_of_a_closed_store_raises_and_close_is_idempotent(writer: W
     store = writer.store
     store.close()
     store.close()
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: store.create_database("x", author="a", message="m", at=START, position=1),
         lambda: store.drop_database("shop", position=9),
         store.databases,

@@ -160,7 +160,7 @@ def test_numbers_that_a_restored_database_gives_out_again_are_not_trusted(clean_
     writer.write(node("A/1", links={"to": ["A/2", "A/3"]}), node("A/2"))
     with psycopg.connect(clean_database, autocommit=True) as connection:
         for table in ("entry", "arrival", "key", "prefix", "predicate"):
-            connection.execute(f"DELETE FROM spice_graph.{table}")  # type: ignore[arg-type] # noqa: S608 - names from above
+            connection.execute(f"DELETE FROM spice_graph.{table}")  # noqa: S608 - names from above
         connection.execute("DELETE FROM spice_graph.commit WHERE number > 1")
         connection.execute("UPDATE spice_graph.layer SET head = 1")
         connection.execute("UPDATE spice_graph.repo SET next_key = 1")
