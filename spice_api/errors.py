@@ -1,5 +1,6 @@
 """The one mapping from what went wrong to what a client reads: problem details (RFC 9457) with our own fields."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from spice_core.errors import Category, OptimisticConcurrencyConflict, RateLimited, SpiceError, Unauthenticated, Unavailable
+
+_log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -102,8 +105,10 @@ def unforeseen() -> Problem:
 def _on_spice_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, SpiceError):
         raise error
-    problem = unforeseen() if error.category == "internal" else problem_of(error)
-    return problem_response(problem, request.scope)
+    if error.category != "internal":
+        return problem_response(problem_of(error), request.scope)
+    _log.error("internal error, request id %s", request.state.request_id, exc_info=error)
+    return problem_response(unforeseen(), request.scope)
 
 
 def _on_invalid_request(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import Refusal, RefusalRecorder
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
-from spice_core.errors import ConfigurationError, GraphUnavailable, OptimisticConcurrencyConflict, StoreUnavailable
+from spice_core.errors import BrokenChain, ConfigurationError, GraphUnavailable, OptimisticConcurrencyConflict, StoreUnavailable
 from spice_core.settings import Settings, load_settings
 
 INFO = AppInfo("bff", "Test", "A test app.", "Routes that answer, fail and burst.")
@@ -52,6 +52,10 @@ def make_router() -> APIRouter:
     @router.get("/down")
     def down() -> None:
         raise GraphUnavailable
+
+    @router.get("/broken")
+    def broken() -> None:
+        raise BrokenChain("segment 7 of secret-database")
 
     @router.get("/burst")
     def burst() -> None:
@@ -319,6 +323,14 @@ def test_unforeseen_error_tells_nothing_of_the_inside(client: TestClient) -> Non
     response = client.get("/t/burst", headers=AUTH)
     check_problem(response, 500, "internal_error")
     assert "secret" not in response.text
+
+
+def test_integrity_violation_is_for_operators_only(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    response = client.get("/t/broken", headers={**AUTH, "X-Request-ID": "req-7"})
+    check_problem(response, 500, "internal_error")
+    assert "secret-database" not in response.text
+    assert "req-7" in caplog.text
+    assert "secret-database" in caplog.text
 
 
 def test_request_id_of_the_client_is_kept_if_it_is_a_plain_word(client: TestClient) -> None:
