@@ -1,0 +1,179 @@
+"""From an upload to searchable documents through the real definitions, on the embedded adapters with real workers."""
+
+import threading
+
+import dagster as dg
+import pytest
+
+from spice_assets.catalogue import read_catalogue
+from spice_assets.definitions import build_definitions
+from spice_assets.defs.ingest.sensors import observe
+from spice_assets.links import Links
+from spice_assets.resources import PlatformSource
+from spice_core.bootstrap import bootstrap, state_directory
+from spice_core.domain.datasets import ClassMapping, FieldMapping
+from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
+from spice_core.services.wait_for_reads import ReadBarrier
+from spice_core.settings import load_settings
+from spice_workers.__main__ import handlers_of, runner_of
+from spice_workers.metrics import WorkerMetrics
+
+CITIES = b"code,name\nNYC,New York\nSFO,San Francisco\nSFO,San Francisco again\n"
+TRIPS = b"trip,city,paid\n1,NYC,10.50\n2,SFO,3.20\n3,XXX,7.00\n"
+CITY = {
+    "id": "City",
+    "label": "City",
+    "properties": [
+        {"name": "code", "type": "string", "primaryKey": True, "required": True},
+        {"name": "name", "type": "string", "titleKey": True},
+    ],
+}
+TRIP = {
+    "id": "Trip",
+    "label": "Trip",
+    "properties": [
+        {"name": "trip", "type": "integer", "primaryKey": True, "required": True},
+        {"name": "paid", "type": "decimal"},
+    ],
+    "relationships": [{"predicate": "went_to", "target": "City", "cardinality": "n:1", "label": "Went to"}],
+}
+
+
+@pytest.fixture
+def platform(clean_database, tmp_path):
+    """A platform with running workers."""
+    opened = bootstrap(load_settings(state_dir=tmp_path / "state", postgres_url=clean_database), process="test")
+    metrics = WorkerMetrics(since=opened.clock.now())
+    runner = runner_of(opened, handlers_of(["all"], opened), metrics=metrics, on_summary=lambda _: None)
+    runner.start()
+    yield opened
+    runner.stop()
+    opened.close()
+
+
+@pytest.fixture
+def world(platform):
+    """Two datasets, two classes and two mappings in the database `trips`."""
+    platform.commands.create_database("trips")
+    ingest = IngestDataset(
+        datasets=platform.datasets,
+        tables=platform.tables,
+        registry=platform.registry,
+        commands=platform.commands,
+        log=platform.log,
+        clock=platform.clock,
+        scratch=state_directory(platform.settings) / "scratch",
+    )
+    catalogue = RegistryCommands(commands=platform.commands, registry=platform.registry)
+    for name, content, definition, links in (("cities", CITIES, CITY, {}), ("trips", TRIPS, TRIP, {"went_to": "city"})):
+        version = ingest.run(UploadRequest("trips", "main", name, f"{name}.csv", key=name, actor="tester"), [content])
+        platform.commands.create_class("trips", "main", definition)
+        fields = {item["name"]: item["name"] for item in definition["properties"]} | links
+        catalogue.save_mapping(
+            ClassMapping(
+                mapping_id=mapping_id_of("trips", "main", version.dataset_id, definition["id"]),
+                database="trips",
+                branch="main",
+                dataset_id=version.dataset_id,
+                class_id=definition["id"],
+                fields=[FieldMapping(target, [column]) for target, column in fields.items()],
+                schema_hash=version.schema_hash,
+                on_missing_target="drop_link",
+            )
+        )
+    barrier = ReadBarrier(log=platform.log, work=platform.work, clock=platform.clock, seconds=30)
+    assert barrier.wait("trips", "graph", "registry") == []
+    return platform
+
+
+def definitions_of(platform) -> dg.Definitions:
+    catalogue = read_catalogue(platform.registry, platform.graph)
+    return build_definitions(catalogue, source=PlatformSource(lambda: platform), links=Links(platform.settings))
+
+
+def materialize(platform, instance, *, is_selected=lambda key: True):
+    definitions = definitions_of(platform)
+    keys = [key for key in definitions.get_repository_def().asset_graph.get_all_asset_keys() if is_selected(key)]
+    job = definitions.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(asset_selection=keys, instance=instance, raise_on_error=False)
+
+
+def metadata(result, *path):
+    found = result.asset_materializations_for_node("__".join(path))
+    return {name: value.value for name, value in found[-1].metadata.items()}, found[-1].tags
+
+
+def test_chain_runs_from_file_to_search_and_reports_what_it_counted(world):
+    with dg.instance_for_test() as instance:
+        result = materialize(world, instance)
+        assert result.success
+
+        raw, _ = metadata(result, "raw", "trips", "trips")
+        assert raw["bytes"] == len(TRIPS)
+        dataset, tags = metadata(result, "dataset", "trips", "trips")
+        version = world.registry.dataset("trips", "trips:main:trips").latest
+        assert (dataset["dagster/row_count"], dataset["rejects"]) == (3, 0)
+        assert [column.name for column in dataset["dagster/column_schema"].columns] == ["trip", "city", "paid"]
+        assert tags["dagster/data_version"] == version.commit_id
+
+        cities, _ = metadata(result, "objects", "trips", "City")
+        assert (cities["created"], cities["rejects"], cities["dagster/row_count"]) == (2, 1, 2)
+        trips, _ = metadata(result, "objects", "trips", "Trip")
+        assert (trips["rows"], trips["created"], trips["links_dropped"]) == (3, 3, 1)
+        assert trips["reasons"] == {"went_to.missing_target": 1}
+        search, _ = metadata(result, "search", "trips", "Trip")
+        assert (search["dagster/row_count"], search["missing"], search["different"]) == (3, 0, 0)
+
+        checks = {(c.asset_key.to_user_string(), c.check_name): c.passed for c in result.get_asset_check_evaluations()}
+        assert checks.pop(("dataset/trips/cities", "key_is_unique")) is False
+        assert len(checks) == 7
+        assert all(checks.values())
+
+        again = materialize(world, instance, is_selected=lambda key: key.path[0] == "objects")
+        assert again.success
+        repeated, _ = metadata(again, "objects", "trips", "Trip")
+        assert (repeated["created"], repeated["updated"], repeated["unchanged"]) == (0, 0, 3)
+
+
+def test_deleted_dataset_says_so_instead_of_failing_in_the_dark(world):
+    definitions = definitions_of(world)
+    RegistryCommands(commands=world.commands, registry=world.registry).delete_dataset("trips", "trips:main:trips")
+    barrier = ReadBarrier(log=world.log, work=world.work, clock=world.clock, seconds=30)
+    assert barrier.wait("trips", "registry") == []
+    with dg.instance_for_test() as instance:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        key = dg.AssetKey(["dataset", "trips", "trips"])
+        result = job.execute_in_process(asset_selection=[key], instance=instance, raise_on_error=False)
+    assert not result.success
+    assert "reload the code location" in str(result.failure_data_for_node("dataset__trips__trips").error)
+
+
+def test_sensor_asks_for_everything_once(world):
+    definitions = definitions_of(world)
+    sensor = definitions.resolve_sensor_def("new_uploads")
+    with dg.instance_for_test() as instance:
+        first = _tick(sensor, definitions, instance, cursor=None)
+        assert len(first.run_requests) == 1
+        assert len(first.run_requests[0].asset_selection) == 8
+        second = _tick(sensor, definitions, instance, cursor=first.cursor)
+        assert not second.run_requests
+    assert observe(world.registry, first.cursor) == []
+
+
+def test_one_platform_serves_all_threads():
+    opened = []
+    source = PlatformSource(lambda: opened.append(1) or object())  # type: ignore[return-value]
+    threads = [threading.Thread(target=source.get) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [1]
+
+
+def _tick(sensor, definitions, instance, *, cursor):
+    with dg.build_sensor_context(
+        instance=instance, cursor=cursor, repository_def=definitions.get_repository_def(), resources=definitions.resources
+    ) as context:
+        return sensor.evaluate_tick(context)
