@@ -29,6 +29,7 @@ def connect(*, memory: str, scratch: Path, paths: Collection[Path]) -> Iterator[
     connection = duckdb.connect(":memory:", config={**_CONFIG, "memory_limit": memory, "temp_directory": str(scratch)})
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"SET allowed_paths = [{', '.join(literal(str(path)) for path in paths)}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
