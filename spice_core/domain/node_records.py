@@ -10,6 +10,9 @@ import orjson
 from spice_core.domain.graph import Node, Provenance, Removal
 from spice_core.errors import InvalidInput
 
+LONGEST_KEY = 2_600
+"""Bytes of UTF-8."""
+
 _OPTIONS = orjson.OPT_SORT_KEYS
 
 
@@ -17,13 +20,17 @@ def encode_change(change: Node | Removal) -> bytes:
     """Return the JSON text that is stored for `change` (a removal keeps its number, position and provenance).
 
     Raises:
-        InvalidInput: a NUL character, a lone surrogate, something that is not JSON, or a key outside its class.
+        InvalidInput: a NUL character, a lone surrogate, something that is not JSON, or a key outside its class or too long.
     """
     check_text(change.key)
+    _check_length(change.key)
     record: dict[str, Any] = {"s": change.sequence_number, "p": change.position, "v": _provenance_record(change.provenance)}
     if isinstance(change, Node):
         if change.key.partition("/")[0] != change.class_id:
             raise InvalidInput(f"{change.key!r} is not a key of class {change.class_id!r}")
+        for targets in change.links.values():
+            for target in targets:
+                _check_length(target)
         record |= {"d": change.document, "l": {name: _compact(change, name) for name in change.links}}
     try:
         data = orjson.dumps(record, default=_plain, option=_OPTIONS)
@@ -46,6 +53,12 @@ def decode_node(key: str, record: Mapping[str, Any]) -> Node:
         position=record["p"],
         provenance=_provenance(record["v"]),
     )
+
+
+def _check_length(key: str) -> None:
+    """An index holds keys up to a third of a page; a domain key (100 + 512 characters) always fits."""
+    if len(key) > LONGEST_KEY // 4 and len(key.encode()) > LONGEST_KEY:
+        raise InvalidInput(f"{key[:80]!r}… is longer than a key may be ({LONGEST_KEY} bytes)")
 
 
 def check_text(*texts: str) -> None:

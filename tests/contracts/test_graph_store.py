@@ -141,6 +141,15 @@ def test_value_that_no_store_can_keep_is_invalid_input(writer: Writer, bad: dict
         writer.write(node("A/1", bad))
 
 
+def test_key_or_target_that_is_too_long_is_invalid_input_and_the_longest_of_the_domain_fits(writer: Writer) -> None:
+    longest = "A/" + "\U0001f600" * 512
+    writer.write(node(longest, links={"to": [longest]}))
+    assert writer.store.view("shop").get([longest]).keys() == {longest}
+    for wrong in (node("A/" + "x" * 3000), node("A/1", links={"to": ["A/" + "x" * 3000]})):
+        with pytest.raises(InvalidInput):
+            writer.write(wrong)
+
+
 def test_nul_written_as_an_escape_in_text_is_ordinary_text(writer: Writer) -> None:
     writer.write(node("A/1", {"x": "a\\u0000b", "y": "\\"}))
     assert writer.document("A/1") == {"x": "a\\u0000b", "y": "\\"}
