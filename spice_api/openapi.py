@@ -52,6 +52,27 @@ _SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
+_TAGS = {
+    "databases": "The unit of isolation: one log, one graph, one search index.",
+    "ontology": "Classes with properties, keys, relationships and inheritance.",
+    "instances": "Objects of classes: written asynchronously by commands, read at a branch.",
+    "commands": "Where an accepted request is: asked once, waited for, or followed.",
+    "branches": "Named lines of commits.",
+    "versions": "History, differences and ancestry; every change of data is a commit.",
+    "graph query": "Following links hop by hop, joined with documents.",
+    "search": "Finding documents by text and by typed conditions.",
+    "lineage": "Why a node or a link is there.",
+    "audit": "Who did what, and who was refused; the chain that proves it.",
+    "datasets": "Uploaded tables as immutable versions.",
+    "mappings": "How rows become instances, and runs of that.",
+    "tasks": "Long work on behalf of a client.",
+    "dead letters": "Events that no retry helped.",
+    "analysis": "Types of columns.",
+    "monitoring": "How far everything is.",
+    "configuration": "The settings in effect.",
+    "health": "Without a token: whether the app and the parts behind it answer.",
+}
+
 
 def install_openapi(app: FastAPI) -> None:
     """Give `app` a description that lists the common errors and the accepted tokens."""
@@ -80,6 +101,8 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = _PROBLEM
     components["securitySchemes"] = _SCHEMES
     components["responses"] = {name: _response(description) for name, description in _ERRORS.values()}
+    used = {tag for operations in schema["paths"].values() for item in operations.values() for tag in item.get("tags", ())}
+    schema["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items() if name in used]
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             is_open = path in OPEN_PATHS

@@ -1,18 +1,21 @@
 """The layers in front of the routes: identity, limits, ids, errors in one shape."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
 from spice_api.app import AppInfo, create_app
+from spice_api.bff.main import app as bff_app
 from spice_api.dependencies import PrincipalDep
 from spice_api.envelope import Strict
+from spice_api.funnel.main import app as funnel_app
 from spice_api.json_route import StrictJsonRoute
+from spice_api.oms.main import app as oms_app
 from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import Refusal, RefusalRecorder
 from spice_core.adapters.system.clock import SystemClock
@@ -369,3 +372,13 @@ def test_description_lists_errors_and_tokens(client: TestClient) -> None:
     assert {"bearer": []} in operation["security"]
     assert schema["paths"]["/health"]["get"]["security"] == []
     assert "HTTPValidationError" not in schema["components"]["schemas"]
+
+
+@pytest.mark.parametrize("make", [oms_app, bff_app, funnel_app])
+def test_every_operation_is_described(make: Callable[..., FastAPI]) -> None:
+    schema = make(make_settings(admin_token=TOKEN), None).openapi()
+    described = {tag["name"] for tag in schema["tags"]}
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), f"{method} {path}"
+            assert set(operation["tags"]) <= described, f"{method} {path}"
