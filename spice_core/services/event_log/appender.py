@@ -48,7 +48,7 @@ class Appender:
         self._when_appended = when_appended
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
-        self._has_leader = False
+        self._leader: _Ticket | None = None
         self._expected = 1  # how many requests a leader may expect: as many as were there a moment ago
         self._gathered = threading.Event()
 
@@ -61,12 +61,12 @@ class Appender:
         """
         ticket = _Ticket(request)
         if not self._enqueue(ticket):
-            ticket.call.acquire()
+            self._wait(ticket)
         if ticket.outcome is None:
             self._lead(ticket)
         if isinstance(ticket.outcome, Accepted):
             return ticket.outcome
-        raise ticket.outcome or StoreUnavailable("The append was interrupted; repeat it to learn its outcome.")
+        raise ticket.outcome or _interrupted()
 
     def _enqueue(self, ticket: _Ticket) -> bool:
         """Join the queue; say whether this caller leads."""
@@ -76,9 +76,21 @@ class Appender:
             self._waiting.append(ticket)
             if len(self._waiting) >= self._expected:
                 self._gathered.set()
-            is_leader = not self._has_leader
-            self._has_leader = True
-            return is_leader
+            if self._leader is None:
+                self._leader = ticket
+            return self._leader is ticket
+
+    def _wait(self, ticket: _Ticket) -> None:
+        try:
+            ticket.call.acquire()
+        except BaseException:
+            # Interrupted: nobody may wait for this thread to lead.
+            with self._lock:
+                if ticket in self._waiting:
+                    self._waiting.remove(ticket)
+                if self._leader is ticket:
+                    self._appoint()
+            raise
 
     def _lead(self, mine: _Ticket) -> None:
         """Write the batch that `mine` heads, pass the lead on, and wake those that were served."""
@@ -92,6 +104,7 @@ class Appender:
             self._pass_on(mine, len(batch))
             for ticket in batch:
                 if ticket is not mine:
+                    ticket.outcome = ticket.outcome or _interrupted()
                     ticket.call.release()
 
     def _gather(self) -> None:
@@ -131,10 +144,13 @@ class Appender:
             if not served:
                 self._waiting.remove(mine)  # interrupted before it was taken
             self._expected = served + len(self._waiting)
-            if self._waiting:
-                self._waiting[0].call.release()
-            else:
-                self._has_leader = False
+            self._appoint()
+
+    def _appoint(self) -> None:
+        """Make the first that waits the leader. Needs the lock."""
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader is not None:
+            self._leader.call.release()
 
 
 @contextmanager
@@ -145,6 +161,10 @@ def _outcome_of_all(batch: list[_Ticket]) -> Iterator[None]:
     except SpiceError as error:
         for ticket in batch:
             ticket.outcome = _copy(error)
+
+
+def _interrupted() -> SpiceError:
+    return StoreUnavailable("The append was interrupted; repeat it to learn its outcome.")
 
 
 def _copy(error: SpiceError) -> SpiceError:
