@@ -31,7 +31,7 @@ class PinnedQueries:
         self._pin = pin
         self._sql = load_queries("graph_reads")
         self._shape = "layer" if len(pin.layers) == 1 else "chain"
-        self._pinned = {
+        self._pinned: dict[str, Any] = {
             "repo": pin.repo,
             "layer": pin.layers[-1],
             "number": pin.numbers[-1],

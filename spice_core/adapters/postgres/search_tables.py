@@ -16,7 +16,7 @@ FIXED = ("key", "version", "is_deleted", "position", "event_id", "updated_at", "
 
 _MOST_INDEX_COLUMNS = 31
 _PENDING = sql.SQL("gin_pending_list_limit = 16384")
-"""kB of entries that wait to be sorted in: four times the default loads a quarter faster, and costs a search some milliseconds
+"""kB of entries that wait to be sorted in: four times the default costs a load less, and a search some milliseconds
 while a load goes on."""
 _FIXED_TYPES = ("text COLLATE {c}", "bigint", "boolean", "bigint", "text", "timestamptz", "timestamptz", "text", "tsvector")
 _TYPES = {Kind.INTEGER: "bigint", Kind.NUMBER: "numeric", Kind.BOOLEAN: "boolean"}

@@ -192,7 +192,13 @@ class VersionedMap:
             last_position=last,
             digest=digest,
         )
-        row = {"repo": locked.repo, "layer": tip.layer, "number": tip.head + 1, "id": key, "parent": tip.parent or None}
+        row: dict[str, object] = {
+            "repo": locked.repo,
+            "layer": tip.layer,
+            "number": tip.head + 1,
+            "id": key,
+            "parent": tip.parent or None,
+        }
         row |= {"branch": text.branch, "author": text.author, "message": text.message, "at": text.at}
         row |= {"first_position": first, "last_position": last, "changed": len(keys), "keys": list(keys)}
         connection.execute(self._sql["add_commit"], {**row, **self._names(locked.name), "next_key": next_key})
