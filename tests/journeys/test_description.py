@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = {"oms": 20, "bff": 12, "funnel": 20}
+EXAMPLES = {"oms": 12, "bff": 10, "funnel": 15}
 ENDLESS = r"/events$"
 """A stream answers for as long as its command runs; test_writing follows one."""
 

@@ -45,7 +45,7 @@ def test_suggested_class_is_accepted_by_the_ontology(funnel: httpx2.Client, oms:
     suggested = funnel.post("/suggest-schema", json=body).json()["schema_suggestion"]
     valid = oms.post(f"/database/{database}/ontology/validate", json=suggested).json()["data"]
     assert valid == {"valid": True, "errors": []}
-    assert [item["name"] for item in suggested["properties"] if item["primaryKey"]] == ["id"]
+    assert [item["name"] for item in suggested["properties"] if item.get("primaryKey")] == ["id"]
 
 
 @pytest.mark.parametrize(
