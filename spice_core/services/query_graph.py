@@ -17,7 +17,6 @@ from spice_core.services.settled_graph import read_ontology
 from spice_core.services.traverse_graph import HopPlan, Walk, WalkLimits, walk
 from spice_core.services.wait_for_reads import ReadBarrier
 
-
 DataStatus = Literal["FULL", "PARTIAL", "MISSING"]
 
 
