@@ -117,16 +117,18 @@ def test_what_is_no_table_is_refused_and_says_why(engine: TableEngine, tmp_path:
         read(engine, tmp_path, data)
 
 
-def test_ragged_rows_are_rejected_one_by_one_with_line_and_reason(engine: TableEngine, tmp_path: Path):
-    table = read(engine, tmp_path, 'a,b,c\n1,2,3\n4,5\n6,7,8,9\n10,11,12\n"x\ny",2,3\n1,2\n')
-    assert rows(engine, table) == [("1", "2", "3"), ("10", "11", "12"), ("x\ny", "2", "3")]
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_ragged_rows_are_rejected_one_by_one_with_line_and_reason(engine: TableEngine, tmp_path: Path, end: str):
+    table = read(engine, tmp_path, 'a,b,c\n1,2,3\n4,5\n6,7,8,9\n10,11,12\n"x\ny",2,3\n1,2\n'.replace("\n", end))
+    assert rows(engine, table) == [("1", "2", "3"), ("10", "11", "12"), (f"x{end}y", "2", "3")]
     assert (table.row_count, table.reject_count) == (3, 3)
     assert [(row.line, row.text) for row in table.rejects] == [(3, "4,5"), (4, "6,7,8,9"), (8, "1,2")]
     assert ["fewer" in row.reason for row in table.rejects] == [True, False, True]
 
 
-def test_a_quote_that_is_not_closed_costs_its_own_line_only(engine: TableEngine, tmp_path: Path):
-    table = read(engine, tmp_path, 'a,b\n0,"ok"\n1,"x\n2,y\n3,z\n4,"w\n5,v\n')
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quote_that_is_not_closed_costs_its_own_line_only(engine: TableEngine, tmp_path: Path, end: str):
+    table = read(engine, tmp_path, 'a,b\n0,"ok"\n1,"x\n2,y\n3,z\n4,"w\n5,v\n'.replace("\n", end))
     assert [row[0] for row in rows(engine, table)] == ["0", "2", "3", "5"]
     assert [(row.line, row.text, "quote" in row.reason) for row in table.rejects] == [(3, '1,"x', True), (6, '4,"w', True)]
 

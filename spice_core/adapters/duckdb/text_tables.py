@@ -89,7 +89,7 @@ def _read(reading: _Reading, into: Path, memory: str, scratch: Path) -> tuple[Te
             "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
         ).fetchall()
     table = TextTable(into, tuple(reading.columns), int(counted[0][0]), count, rejects)
-    return table, [int(row[0]) - 1 for row in rows]  # DuckDB counts bytes from 1
+    return table, list(_line_starts(reading.source, [int(row[0]) for row in rows]).values())
 
 
 def _read_around(reading: _Reading, into: Path, memory: str, scratch: Path) -> TextTable:
@@ -102,13 +102,12 @@ def _read_around(reading: _Reading, into: Path, memory: str, scratch: Path) -> T
             shutil.copyfileobj(source, copy)
         copy.flush()
         broken: dict[int, str] = {}
-        while True:
+        for _ in range(_MOST_OPEN_QUOTES + 1):
             table, offsets = _read(replace(reading, source=Path(copy.name)), into, memory, scratch)
             if not offsets or len(broken) >= _MOST_OPEN_QUOTES:
                 break
             copy.seek(offsets[0])
-            line = copy.readline()
-            body = line.rstrip(b"\r\n")
+            body = copy.readline().rstrip(b"\r\n")
             copy.seek(offsets[0])
             copy.write(b"x" * len(body))
             copy.flush()
@@ -138,8 +137,9 @@ def _rejects(connection: duckdb.DuckDBPyConnection, source: Path) -> tuple[int, 
         "SELECT min(byte_position), any_value(error_type)::VARCHAR, any_value(left(csv_line, 300)), min(line_byte_position) "
         f"FROM reject_errors GROUP BY line ORDER BY line LIMIT {_KEPT_REJECTS}"
     ).fetchall()
-    lines = _line_numbers(source, [int(row[3]) - 1 for row in rows])
-    found = [RejectedRow(lines[int(row[3]) - 1], _reason(row[1]), str(row[2]).rstrip("\r\n")) for row in rows]
+    starts = _line_starts(source, [int(row[3]) for row in rows])
+    lines = _line_numbers(source, list(starts.values()))
+    found = [RejectedRow(lines[starts[int(row[3])]], _reason(row[1]), str(row[2]).strip("\r\n")) for row in rows]
     return (int(counted[0][0])), found
 
 
@@ -151,6 +151,16 @@ def _reason(error_type: str) -> str:
         "LINE SIZE OVER MAXIMUM": "a line that is too long",
         "INVALID ENCODING": "bytes that are no text",
     }.get(error_type, error_type.lower())
+
+
+def _line_starts(path: Path, positions: Sequence[int]) -> dict[int, int]:
+    """The byte offset of the line at each of DuckDB's positions: these count from 1, and after `\\r\\n` from the `\\n`."""
+    found: dict[int, int] = {}
+    with path.open("rb") as file:
+        for position in positions:
+            file.seek(position - 1)
+            found[position] = position if file.read(1) == b"\n" else position - 1
+    return found
 
 
 def _line_numbers(path: Path, offsets: Sequence[int]) -> dict[int, int]:
