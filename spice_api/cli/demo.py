@@ -7,14 +7,14 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from spice_api.cli.session import platform
-from spice_api.demo.client import Api
-from spice_api.demo.conversation import converse
-from spice_api.demo.findings import Findings
-from spice_api.demo.loading import load
-from spice_api.demo.proof import prove
-from spice_api.demo.questions import ask, correct, explain
-from spice_api.demo.stage import Stage, stage
-from spice_api.demo.tables import DemoTables
+from spice_api.cli.tour.client import Api
+from spice_api.cli.tour.conversation import converse
+from spice_api.cli.tour.findings import Findings
+from spice_api.cli.tour.loading import load
+from spice_api.cli.tour.proof import prove
+from spice_api.cli.tour.questions import ask, correct, explain
+from spice_api.cli.tour.stage import Stage, stage
+from spice_api.cli.tour.tables import DemoTables
 from spice_core.bootstrap import Platform
 from spice_core.settings import load_settings
 

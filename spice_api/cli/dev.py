@@ -1,7 +1,10 @@
 """`spice dev`: everything, supervised."""
 
+import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +24,13 @@ from spice_core.settings import Settings, load_settings, process_environment
 TOKEN_FILE = "admin_token"  # noqa: S105 - the name of a file
 
 
-def dev(*, dagster: Annotated[bool, Parameter(help="With Dagster: its web server, daemon and code location.")] = True) -> int:
+def dev(
+    *,
+    dagster: Annotated[bool, Parameter(help="With Dagster: its web server, daemon and code location.")] = True,
+    until_stdin_ends: Annotated[
+        bool, Parameter(negative="", help="Also stop when standard input ends: for a program that starts it.")
+    ] = False,
+) -> int:
     """Run everything, supervised, until Ctrl-C.
 
     Starts the embedded PostgreSQL, the three apps, the workers and Dagster; prints one log stream under the names of the parts,
@@ -30,6 +39,8 @@ def dev(*, dagster: Annotated[bool, Parameter(help="With Dagster: its web server
     """
     settings = load_settings()
     state_dir = state_directory(settings)
+    if until_stdin_ends:
+        threading.Thread(target=_stop_when_stdin_ends, name="stdin", daemon=True).start()
     with sole_instance(state_dir) as lock:
         parts = platform_parts(settings)
         ports = [part.listens for part in parts if part.listens is not None]
@@ -83,6 +94,12 @@ def ensure_token(settings: Settings, state_dir: Path) -> Path | None:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32) + "\n")
     return path
+
+
+def _stop_when_stdin_ends() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _ensure(settings: Settings) -> None:

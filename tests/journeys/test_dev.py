@@ -29,14 +29,26 @@ class Dev:
         self.home = folder / "state"
         self.environment = {**os.environ, "SPICE_HOME": str(self.home), **{name: str(free_port()) for name in PORTS}}
         self.log = folder / "dev.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process = None
 
-    def start(self) -> RunningInstance:
+    def start(self, *words: str) -> RunningInstance:
+        self.close()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                COMMAND, env=self.environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.home.parent
+                [*COMMAND, *words],
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home.parent,
             )
         return self.wait_until(lambda found: found is not None and found.is_ready)
+
+    def close(self) -> None:
+        """Reap the supervisor and close the pipe to it."""
+        if self.process is not None:
+            self.process.wait(timeout=PATIENCE_SECONDS)
+            self.process.stdin.close()
 
     def wait_until(self, is_reached) -> RunningInstance:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -45,7 +57,6 @@ class Dev:
             if is_reached(found):
                 assert found is not None
                 return found
-            assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.1)
         raise AssertionError(self.log.read_text())
@@ -77,6 +88,7 @@ def dev():
     yield found
     for process in found.processes():
         process.kill()
+    found.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -129,13 +141,14 @@ def test_killed_supervisor_leaves_no_orphan_and_can_start_again(dev):
 
 
 def test_commands_beside_it_use_the_same_server_and_leave_it_alone(dev):
-    dev.start()
+    """And it ends with the program that started it, if that asked for it."""
+    dev.start("--until-stdin-ends")
     base = [sys.executable, "-m", "spice_api.cli.main", "db"]
     made = subprocess.run([*base, "create", "beside", "--json"], env=dev.environment, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["status"] == "COMPLETED"
     listed = subprocess.run([*base, "list", "--json"], env=dev.environment, capture_output=True, text=True, check=True)
     assert [row["database"] for row in json.loads(listed.stdout)] == ["beside"]
-    dev.process.send_signal(signal.SIGTERM)
+    dev.process.stdin.close()
     assert dev.process.wait(timeout=PATIENCE_SECONDS) == 0
     dev.wait_for_silence()

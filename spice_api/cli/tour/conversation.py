@@ -5,8 +5,8 @@ from typing import Any
 from rich.console import Console
 
 from spice_api.cli.report import print_table
-from spice_api.demo.client import Api
-from spice_api.demo.findings import Findings
+from spice_api.cli.tour.client import Api
+from spice_api.cli.tour.findings import Findings
 
 CUSTOMER = {
     "id": "Customer",

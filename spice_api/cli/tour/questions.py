@@ -6,10 +6,10 @@ from typing import Any
 from rich.console import Console
 
 from spice_api.cli.report import print_table
+from spice_api.cli.tour.client import Api, Refused
+from spice_api.cli.tour.findings import Findings
+from spice_api.cli.tour.tables import DemoTables
 from spice_api.cli.why import tree_of
-from spice_api.demo.client import Api, Refused
-from spice_api.demo.findings import Findings
-from spice_api.demo.tables import DemoTables
 from spice_core.bootstrap import Platform
 from spice_core.domain import naming
 from spice_core.services.explain import Explainer

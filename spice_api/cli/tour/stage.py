@@ -68,12 +68,12 @@ def stage(settings: Settings, *, with_dagster: bool) -> Iterator[Stage]:
 
 def _start(home: Path, *, with_dagster: bool) -> subprocess.Popen[bytes]:
     ports = {name: str(free_port()) for name in _PORTS}
-    words = [] if with_dagster else ["--no-dagster"]
+    words = ["--until-stdin-ends", *([] if with_dagster else ["--no-dagster"])]
     with (home / "demo.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "spice_api.cli.main", "dev", *words],
             env={**process_environment(), **ports, "SPICE_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -93,6 +93,8 @@ def _wait(process: subprocess.Popen[bytes], home: Path) -> RunningInstance:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
+    if process.stdin is not None:
+        process.stdin.close()
     try:
         process.wait(timeout=_STOP_SECONDS)
     except subprocess.TimeoutExpired:

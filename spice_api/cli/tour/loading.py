@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from spice_api.cli.report import print_table
-from spice_api.demo.client import Api
-from spice_api.demo.dagster_runs import DagsterRuns
-from spice_api.demo.findings import Findings
-from spice_api.demo.stage import Stage
-from spice_api.demo.tables import DemoTables
+from spice_api.cli.tour.client import Api
+from spice_api.cli.tour.dagster_runs import DagsterRuns
+from spice_api.cli.tour.findings import Findings
+from spice_api.cli.tour.stage import Stage
+from spice_api.cli.tour.tables import DemoTables
 from spice_core.bootstrap import Platform
 from spice_core.domain.datasets import DatasetVersion, ObjectifyRun
 from spice_core.services.demo_flights import DemoTable

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from spice_api.cli.rebuild import rebuilder
-from spice_api.demo.findings import Findings
+from spice_api.cli.tour.findings import Findings
 from spice_core.bootstrap import Platform
 from spice_core.services.wait_for_reads import ReadBarrier
 
