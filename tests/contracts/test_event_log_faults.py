@@ -477,6 +477,8 @@ def test_a_ledger_that_is_away_is_said_to_be_and_appends_resume_by_themselves(me
     ledger = memory.memory_ledger
     log = memory.log(ledger=ledger)
     log.append(DB, [command("a")], create=True)
+    log.fold(DB)
+    log = memory.log(ledger=ledger)  # a process that just started cannot know the head without the ledger
     original = ledger.view
 
     def away(database: str, **asked: object) -> LedgerView:
