@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
 
 from benchmarks.report import Pairs, Row, write
 from spice_core.bootstrap import Platform, bootstrap, state_directory, stop_infrastructure
@@ -122,8 +121,9 @@ class Stage:
         barrier.wait(DATABASE, *handlers)
 
     def peak_megabytes(self) -> float:
-        """The largest peak of any of the processes."""
-        statuses = [Path(f"/proc/{process.pid}/status").read_text() for process in self.processes]
+        """The largest peak of any of the processes, this one included."""
+        names = ["self", *(process.pid for process in self.processes)]
+        statuses = [Path(f"/proc/{name}/status").read_text() for name in names]
         return max(int(text.split("VmHWM:")[1].split()[0]) / 1024 for text in statuses)
 
 
@@ -256,7 +256,7 @@ def measure(rows: int, single: int, pairs: int) -> tuple[Pairs, Pairs, float]:
             firsts.append(first)
             ours.append(rows / first)
             print(f"pair {number}: {rows / first:.0f} rows/s, {theirs[-1]:.0f} over HTTP, second version {seconds[-1]:.2f} s")
-        peak = max(running.peak_megabytes(), psutil.Process().memory_info().rss / 2**20)
+        peak = running.peak_megabytes()
     return Pairs(ours, theirs), Pairs(seconds, firsts), peak
 
 

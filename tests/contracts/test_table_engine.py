@@ -35,10 +35,12 @@ def rows(engine: TableEngine, table: TextTable) -> list[tuple[Any, ...]]:
 
 def typed(engine: TableEngine, path: Path, data: list[tuple[Any, ...]], ddl: str) -> Path:
     connection = duckdb.connect()
-    connection.execute("CREATE TABLE t (" + ddl + ")")
+    connection.execute(f"CREATE TABLE t ({ddl})")
     if data:
-        connection.executemany("INSERT INTO t VALUES (" + ", ".join("?" * len(data[0])) + ")", data)
-    connection.execute(f"COPY (SELECT row_number() OVER () AS __row, * FROM t) TO '{path}' (FORMAT parquet)")
+        marks = ", ".join("?" * len(data[0]))
+        connection.executemany(f"INSERT INTO t VALUES ({marks})", data)  # noqa: S608 - question marks only
+    rows_of_t = "SELECT row_number() OVER () AS __row, * FROM t"
+    connection.execute(f"COPY ({rows_of_t}) TO '{path}' (FORMAT parquet)")
     connection.close()
     return path
 
