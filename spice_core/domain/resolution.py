@@ -130,7 +130,7 @@ class Ontology:
 
     def incoming(self, class_id: str) -> list[tuple[str, RelationshipDefinition]]:
         """Return the (class, relationship) pairs that may lead to instances of `class_id`, as defined."""
-        lineage = {class_id, *self._ancestors(class_id)}
+        lineage = {class_id, *self.ancestors(class_id)}
         return [
             (item.id, relationship)
             for item in self.definitions.values()
@@ -142,7 +142,7 @@ class Ontology:
         definition = self.definitions.get(class_id)
         if definition is None:
             raise ClassNotFound(f"there is no class {class_id!r}", details={"class_id": class_id})
-        ancestors = self._ancestors(class_id)
+        ancestors = self.ancestors(class_id)
         parent = self.resolve(ancestors[0]) if ancestors else None
         properties = dict(parent.properties) if parent else {}
         relationships = dict(parent.relationships) if parent else {}
@@ -161,7 +161,8 @@ class Ontology:
             targets={name: self.family(link.target) for name, link in relationships.items()},
         )
 
-    def _ancestors(self, class_id: str) -> tuple[str, ...]:
+    def ancestors(self, class_id: str) -> tuple[str, ...]:
+        """Return the classes above `class_id`, nearest first; none for an unknown one. Raises `InvalidOntology` on a broken line."""
         found: list[str] = []
         current = self.definitions[class_id].parent_class if class_id in self.definitions else None
         while current is not None:

@@ -75,7 +75,7 @@ class SettledGraph:
         return self._work.position(GRAPH_HANDLER, database) >= self._log.head(database).position
 
     def ontology(self, database: str, branch: str, class_ids: frozenset[str], *, fresh: bool = False) -> Ontology:
-        """Return the classes of `branch`, waiting while commands for `class_ids` are undecided.
+        """Return the classes of `branch`, waiting while commands for `class_ids`, or for a class above them, are undecided.
 
         Unless `fresh` or without `class_ids`, what is returned may miss classes that are newer than `class_ids`, and what
         another process did in the last 50 ms. A class whose newest command is undecided after the wait is returned as it was
@@ -89,12 +89,15 @@ class SettledGraph:
         now = self._clock.monotonic()
         known = self._known.get((database, branch))
         if known is not None and not fresh and all(now - known.checked_at.get(name, -1.0) < _TRUST_SECONDS for name in class_ids):
-            return known.ontology
+            return known.ontology  # a class is checked together with those above it
         numbers = self._numbers(database, branch, class_ids)
         if known is None or fresh or not numbers.items() <= known.numbers.items():
             known = self._read(database, branch, numbers, known)
-        known.checked_at.update(dict.fromkeys(class_ids, now))
-        return known.ontology
+        above = frozenset(name for class_id in class_ids for name in known.ontology.ancestors(class_id))
+        if above <= class_ids:
+            known.checked_at.update(dict.fromkeys(class_ids, now))
+            return known.ontology
+        return self.ontology(database, branch, class_ids | above, fresh=fresh)
 
     def forget(self, database: str) -> None:
         """Trust nothing that was read of `database` before: a command of this process changes its classes."""

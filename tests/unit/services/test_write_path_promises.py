@@ -228,3 +228,22 @@ def test_must_hold_19_replaying_the_log_into_an_empty_store_gives_the_same_commi
         keys = ["Person/a", "Person/b", "Person/d", "_Class/Person"]
         assert rebuilt.view("shop", branch).get(keys) == path.graph.view("shop", branch).get(keys)
     assert result.commits == len({commit.id for name in ("main", "dev") for commit in rebuilt.history("shop", name)})
+
+
+def test_a_command_waits_for_the_classes_above_its_class(path: WritePath):
+    path.commands.create_class("shop", "main", a_class("Animal", text("animal_id")))
+    path.settle()
+    path.commands.create_class("shop", "main", a_class("Dog", parent_class="Animal"))
+    path.settle()
+    wider = a_class("Animal", text("animal_id"), text("call"))
+    path.commands.update_class("shop", "main", "Animal", wider, expected_seq=1)
+    sleep = path.clock.sleep
+
+    def deliver_meanwhile(seconds: float) -> None:
+        sleep(seconds)
+        path.settle()
+
+    path.clock.sleep = deliver_meanwhile  # type: ignore[method-assign]
+    path.commands.create_instance("shop", "main", "Dog", {"animal_id": "rex", "call": "Rex"})
+    path.settle()
+    assert path.document("Dog/rex") == {"animal_id": "rex", "call": "Rex"}
