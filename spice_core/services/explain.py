@@ -123,9 +123,7 @@ class Explainer:
         created_from = next((item.created_from for item in self.graph.branches(database) if item.name == name), None)
         return self.graph.view(database, created_from).commit if created_from else None
 
-    def _introduction(
-        self, database: str, records: Sequence[LineageRecord], predicate: str, target: str
-    ) -> LineageRecord | None:
+    def _introduction(self, database: str, records: Sequence[LineageRecord], predicate: str, target: str) -> LineageRecord | None:
         found: LineageRecord | None = None
         for record in records:
             recorded = self.log.find(database, record.event_id)

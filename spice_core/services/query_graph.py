@@ -126,9 +126,7 @@ class GraphQueries:
             commit=view.commit.id,
         )
 
-    def _documents(
-        self, database: str, branch: str, found: Walk, query: GraphQuery
-    ) -> Mapping[str, SearchDocument] | None:
+    def _documents(self, database: str, branch: str, found: Walk, query: GraphQuery) -> Mapping[str, SearchDocument] | None:
         return self.search.get(database, branch, list(found.nodes)) if query.with_documents else None
 
     def _check(self, query: GraphQuery) -> None:
@@ -141,9 +139,7 @@ class GraphQueries:
                 raise InvalidQuery(f"{name} is {asked}; at most {most} are allowed", details={"field": name, "max": most})
 
 
-def join_documents(
-    nodes: Sequence[Node], ontology: Ontology, documents: Mapping[str, SearchDocument] | None
-) -> list[JoinedNode]:
+def join_documents(nodes: Sequence[Node], ontology: Ontology, documents: Mapping[str, SearchDocument] | None) -> list[JoinedNode]:
     """Return `nodes` joined with `documents` (None: they were not asked for)."""
     return [_joined(node, ontology, documents) for node in nodes]
 
@@ -219,9 +215,7 @@ def _sort(start: ResolvedClass, query: GraphQuery) -> Sort | None:
 
 
 def _walk_limits(query: GraphQuery) -> WalkLimits:
-    return WalkLimits(
-        max_nodes=query.max_nodes, max_edges=query.max_edges, max_paths=query.max_paths, no_cycles=query.no_cycles
-    )
+    return WalkLimits(max_nodes=query.max_nodes, max_edges=query.max_edges, max_paths=query.max_paths, no_cycles=query.no_cycles)
 
 
 def _joined(node: Node, ontology: Ontology, documents: Mapping[str, SearchDocument] | None) -> JoinedNode:

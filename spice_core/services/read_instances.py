@@ -59,9 +59,7 @@ class InstanceReader:
         sort = None
         if query.sort:
             sort = typed_sort(resolved, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
-        page = view.page(
-            resolved.family, filters=filters, sort=sort, after=query.after, offset=query.offset, limit=query.limit
-        )
+        page = view.page(resolved.family, filters=filters, sort=sort, after=query.after, offset=query.offset, limit=query.limit)
         total = view.count(resolved.family, filters=filters)
         return InstancePage(page.nodes, total, page.next_after, view.commit.id, is_behind)
 

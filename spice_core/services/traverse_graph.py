@@ -127,9 +127,7 @@ def _expand(view: GraphView, frontier: Sequence[str], hop: HopPlan, found: _Foun
     )
 
 
-def _without_cycles(
-    links: Sequence[Link], hop: HopPlan, visited: Mapping[str, frozenset[str]], found: _Found
-) -> Sequence[Link]:
+def _without_cycles(links: Sequence[Link], hop: HopPlan, visited: Mapping[str, frozenset[str]], found: _Found) -> Sequence[Link]:
     if not found.limits.no_cycles:
         return links
     kept = [link for link in links if _far(link, hop.direction) not in visited[_near(link, hop.direction)]]
@@ -138,9 +136,7 @@ def _without_cycles(
     return kept
 
 
-def _visited_after(
-    links: Sequence[Link], hop: HopPlan, visited: Mapping[str, frozenset[str]]
-) -> dict[str, frozenset[str]]:
+def _visited_after(links: Sequence[Link], hop: HopPlan, visited: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """Return, for each node reached, the nodes that every way to it goes through (itself included)."""
     after: dict[str, frozenset[str]] = {}
     for link in links:
