@@ -30,7 +30,7 @@ lint: setup ## format, rules, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: setup ## everything that needs nothing but the install, in minutes
-	$(PYTEST) -n $(TEST_WORKERS) --dist loadfile -m "not full and not long"
+	$(PYTEST) -n $(TEST_WORKERS) --dist loadgroup -m "not full and not long"
 
 test-full: setup ## the same files against real servers; an unreachable one fails
 	$(PYTEST) -m "not long" --require-full

@@ -41,6 +41,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _remove(config.stash[_ROOT])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file in one xdist worker, and the journeys together: they share one running platform."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "journeys" else str(item.path)))
+
+
 def _remove_left_overs() -> None:
     """Remove what a killed run left behind."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
