@@ -18,7 +18,8 @@ from spice_api.dev.output import Output
 from spice_api.dev.parts import APPS, Part, dagster_parts, platform_parts
 from spice_api.dev.ports import require_free
 from spice_api.dev.supervisor import NAME, Infrastructure, Supervisor
-from spice_core.bootstrap import companion_dsn, start_infrastructure, state_directory
+from spice_core.bootstrap import companion_dsn, start_infrastructure, state_directory, stop_infrastructure
+from spice_core.errors import LedgerUnavailable
 from spice_core.settings import Settings, load_settings, process_environment
 
 TOKEN_FILE = "admin_token"  # noqa: S105 - the name of a file
@@ -103,5 +104,11 @@ def _stop_when_stdin_ends() -> None:
 
 
 def _ensure(settings: Settings) -> None:
-    if settings.postgres_url is None:
+    """Start the embedded server where it is gone; one that neither answers nor ends is stopped first."""
+    if settings.postgres_url is not None:
+        return
+    try:
+        companion_dsn(settings, "spice")
+    except LedgerUnavailable:
+        stop_infrastructure(settings)
         companion_dsn(settings, "spice")

@@ -5,6 +5,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Supervisor:
         self._is_announced = False
         self._noted_ready: list[str] = []
         self._checked_at = time.monotonic()
+        self._check = threading.Thread(target=self._ensure_infrastructure)
 
     def run(self) -> int:
         """Run until SIGINT, SIGTERM or SIGHUP and stop cleanly; a second signal kills.
@@ -73,6 +75,8 @@ class Supervisor:
         finally:
             for child in self._children:
                 child.kill()
+            if self._check.is_alive():
+                self._check.join(_STOP_SECONDS)
             self._infrastructure.leave()
             self._tell_undertaker("done")
             self._say("stopped")
@@ -133,14 +137,18 @@ class Supervisor:
         )
 
     def _check_infrastructure(self) -> None:
-        if time.monotonic() - self._checked_at <= _INFRASTRUCTURE_SECONDS:
+        """Look after the embedded server now and then, beside the loop: a server that does not answer is waited for."""
+        if self._check.is_alive() or time.monotonic() - self._checked_at <= _INFRASTRUCTURE_SECONDS:
             return
+        self._check = threading.Thread(target=self._ensure_infrastructure, name="infrastructure", daemon=True)
+        self._check.start()
+        self._checked_at = time.monotonic()
+
+    def _ensure_infrastructure(self) -> None:
         try:
             self._infrastructure.ensure()
         except SpiceError as error:
             self._say(f"the embedded server does not run: {error.message}")
-        self._note()
-        self._checked_at = time.monotonic()
 
     def _stop(self, code: int) -> int:
         """Ask everything to stop, wait, and kill what is left or everything on a second signal."""
