@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from spice_core.domain.commands import EVENT_OF
+from spice_core.domain.commands import EVENT_OF, Command, CommandType
 from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent, domain_event_id
 from spice_core.domain.graph import Commit, GraphBatch, Node, Removal
 from spice_core.domain.resolution import Ontology
-from spice_core.errors import BranchNotFound, DatabaseNotFound, NotFound
+from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, NotFound
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.services.apply_control import apply_control, author_of
 from spice_core.services.decide_classes import ClassDecisions
@@ -21,6 +21,7 @@ from spice_core.services.settled_graph import GRAPH_HANDLER, read_ontology
 
 _MAX_APPEND = 5_000
 _REMEMBERED = 64
+_DELETIONS = frozenset({CommandType.DELETE_INSTANCE, CommandType.DELETE_ONTOLOGY_CLASS})
 
 CrashPoint = Callable[[str], None]
 
@@ -91,22 +92,29 @@ class GraphHandler(Handler):
 
         Only the newest run can lack events: the next one begins when they are appended. A control command at the applied
         position is its own proof (see `apply_control`).
+
+        Raises:
+            Conflict: a command was passed over (it was to become a dead letter): it can have its effect at a later position only.
         """
         applied = self._graph.applied_position(database)
         if not commands or commands[0].position > applied:
             return commands
         commit = self._covering(database, applied)
-        if commit is None or any(item.kind == CONTROL for item in commands if item.position == applied):
-            return [item for item in commands if item.position >= applied]
         told = [item for item in commands if item.position <= applied]
-        untold = [item for item in self._newest(database, commit, told) if not self._has_outcome(database, item)]
-        if untold:
-            self._repeat(database, commit, untold)
+        if commit is None or any(item.kind == CONTROL for item in told if item.position == applied):
+            told, commit = [item for item in told if item.position < applied], None
+        untold = self._untold(database, told)
+        newest = self._newest(database, commit, untold) if commit is not None else []
+        if commit is not None and newest:
+            self._repeat(database, commit, newest)
+        if len(newest) < len(untold):
+            passed = next(item for item in untold if item not in newest)
+            raise _passed_over(passed)
         return commands[len(told) :]
 
     def _newest(self, database: str, commit: Commit, commands: Sequence[Placed]) -> list[Placed]:
         """Return those of `commands` that can be of the run of `commit`: behind the commit before it, on its branch."""
-        if not commit.parents:
+        if not commit.parents or not commands:
             return []
         before = self._graph.view(database, commit.parents[0]).commit.last_position
         return [item for item in commands if item.position > before and item.command.branch == commit.branch]
@@ -115,12 +123,35 @@ class GraphHandler(Handler):
         """Decide again what `commit` holds, from the state before it, and append the events of `untold`."""
         known = {item.command.command_id for item in untold}
         range_ = self._log_range(database, commit.first_position, untold[-1].position)
-        earlier = [item for item in range_ if item.command.command_id not in known and self._has_outcome(database, item)]
+        others = [item for item in range_ if item.command.command_id not in known]
+        lacking = {item.command.command_id for item in self._untold(database, others)}
+        earlier = [item for item in others if item.command.command_id not in lacking]
         run = Run(untold[0].kind, commit.branch, sorted([*earlier, *untold], key=lambda item: item.position))
         view = self._graph.view(database, commit.parents[0])
         outcomes, _ = self._decide(view, read_ontology(view), run)
         wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
+        self._check_held(database, commit, wanted)
         self._append(database, events_of(wanted, commit=commit.id))
+
+    def _check_held(self, database: str, commit: Commit, outcomes: Sequence[Outcome]) -> None:
+        """Raise `Conflict` where `commit` lacks what a command changes: it was left out, and must not be told as done."""
+        changes = {outcome.changes[0].key: outcome for outcome in outcomes if outcome.changes}
+        held = self._graph.view(database, commit.id).get(changes.keys())
+        for key, outcome in changes.items():
+            if not self._is_held(database, commit, outcome, held.get(key)):
+                raise _passed_over(outcome.placed)
+
+    def _is_held(self, database: str, commit: Commit, outcome: Outcome, node: Node | None) -> bool:
+        item = outcome.placed
+        if node is not None:
+            return node.position >= item.position
+        if isinstance(outcome.changes[0], Removal):
+            return True
+        later = self._log_range(database, item.position + 1, commit.last_position)
+        return any(
+            other.command.aggregate_id == item.command.aggregate_id and other.command.command_type in _DELETIONS
+            for other in later
+        )
 
     def _log_range(self, database: str, first: int, last: int) -> list[Placed]:
         """Return the graph's commands at the log positions from `first` to `last`."""
@@ -134,12 +165,12 @@ class GraphHandler(Handler):
             after = events[-1].position
         return found
 
-    def _has_outcome(self, database: str, item: Placed) -> bool:
-        command = item.command
-        return any(
-            self._log.find(database, domain_event_id(command.command_id, event_type, command.aggregate_id)) is not None
-            for event_type in (EVENT_OF[command.command_type], COMMAND_FAILED)
-        )
+    def _untold(self, database: str, commands: Sequence[Placed]) -> list[Placed]:
+        """Return those of `commands` whose outcome the log does not have."""
+        if not commands:
+            return []
+        held = self._log.holds(database, [event_id for item in commands for event_id in _outcome_ids(item.command)])
+        return [item for item in commands if held.isdisjoint(_outcome_ids(item.command))]
 
     def _covering(self, database: str, position: int) -> Commit | None:
         try:
@@ -170,6 +201,19 @@ class GraphHandler(Handler):
     def _append(self, database: str, events: Sequence[Event]) -> None:
         for start in range(0, len(events), _MAX_APPEND):
             self._log.append(database, events[start : start + _MAX_APPEND])
+
+
+def _outcome_ids(command: Command) -> list[str]:
+    """Return the ids of the two events that can tell how `command` ended."""
+    names = (EVENT_OF[command.command_type], COMMAND_FAILED)
+    return [domain_event_id(command.command_id, name, command.aggregate_id) for name in names]
+
+
+def _passed_over(placed: Placed) -> Conflict:
+    return Conflict(
+        f"command {placed.command.command_id} at position {placed.position} was passed over: the graph is ahead of it without it",
+        details={"command_id": placed.command.command_id, "position": placed.position},
+    )
 
 
 def last_changes(outcomes: Sequence[Outcome]) -> list[Node | Removal]:

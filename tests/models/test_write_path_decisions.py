@@ -164,6 +164,9 @@ class Sink:
     def append(self, _database: str, events: Sequence[Event]) -> None:
         self.events.extend(events)
 
+    def holds(self, _database: str, event_ids: Sequence[str]) -> set[str]:
+        return {event.event_id for event in self.events} & set(event_ids)
+
 
 def one_quiet_pass(recorded: Sequence[RecordedEvent]) -> tuple[GraphStore, list[Event]]:
     """Handle the commands one by one, without anything going wrong."""

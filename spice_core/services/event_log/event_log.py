@@ -5,7 +5,7 @@ behind the log and only remembers what the log says.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,6 +162,15 @@ class EventLog:
                 tail = log.tail
                 entry = known.get(event_id) or (tail.known(event_id) if tail is not None else None)
         return None if entry is None else self._recorded(database, entry)
+
+    def holds(self, database: str, event_ids: Collection[str]) -> set[str]:
+        """Return those of `event_ids` that the log, read to its head, has: any number, in one question."""
+        log = self._appender(database).log
+        with log.turn:
+            known = log.know(event_ids=event_ids)
+            log.catch_up()
+            tail = log.tail
+            return {name for name in event_ids if name in known or (tail is not None and tail.known(name) is not None)}
 
     def read(self, database: str, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events after position `after`, in order; empty at the head and for an unknown database.

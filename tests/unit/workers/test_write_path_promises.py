@@ -109,6 +109,38 @@ def test_nothing_completes_while_the_graph_is_down_and_everything_does_afterward
     assert path.document("Person/kim") is not None
 
 
+@pytest.mark.parametrize("others", [["lee"], ["lee", "max", "eve"], ["kim's", "lee", "max", "eve", "ada"]])
+def test_command_that_broke_its_handler_before_a_crash_is_neither_lost_nor_told_as_done(path, monkeypatch, others):
+    poison, *fit = [person(path, name) for name in ("kim", *others)]
+    apply, bury = path.graph.apply, path.work.bury
+
+    def refuse(database, batch):
+        if any(change.key == "Person/kim" for change in batch.changes):
+            raise ValueError("cannot take kim")
+        return apply(database, batch)
+
+    def die(*_args, **_more):
+        raise Crash
+
+    monkeypatch.setattr(path.graph, "apply", refuse)
+    monkeypatch.setattr(path.work, "bury", die)
+    with pytest.raises(Crash):
+        runner_on(path)[0].run_until_idle()
+    monkeypatch.setattr(path.work, "bury", bury)
+    path.restart()
+    runner, workers = runner_on(path)
+    runner.run_until_idle()
+    assert poison not in path.outcomes()
+    assert [letter.event_id for letter in workers.work.dead_letters()] == [poison]
+    assert [path.outcome(command_id) for command_id in fit] == ["INSTANCE_CREATED"] * len(fit)
+    monkeypatch.setattr(path.graph, "apply", apply)
+    path.clock.sleep(1000)
+    runner.run_until_idle()
+    assert path.outcome(poison) == "INSTANCE_CREATED"
+    assert path.document("Person/kim") is not None
+    assert all(len(events) == 1 for command_id, events in path.outcomes().items() if command_id in {poison, *fit})
+
+
 def test_lost_answer_of_the_graph_is_one_effect(path, monkeypatch):
     person(path)
     runner, _ = runner_on(path)
