@@ -1,22 +1,23 @@
 """The graph handler: decides the commands of a database in log order and makes the graph what they say."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import ClassVar
 
 from spice_core.domain.commands import EVENT_OF, Command, CommandType
 from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent, domain_event_id
-from spice_core.domain.graph import Commit, GraphBatch, Node, Removal
+from spice_core.domain.graph import Commit, Node, Removal
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, NotFound
 from spice_core.ports.graph_store import GraphStore, GraphView
-from spice_core.services.apply_control import apply_control, author_of
+from spice_core.services.apply_control import apply_control
 from spice_core.services.decide_classes import ClassDecisions
 from spice_core.services.decide_instances import InstanceDecisions
 from spice_core.services.domain_events import events_of, failed_event
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.graph_batches import batch_of
 from spice_core.services.graph_commands import CLASSES, CONTROL, Outcome, Placed, Run, is_graph_command, placed, runs_of
 from spice_core.services.handling import Handler
+from spice_core.services.rebuild_graph import GraphRebuilder
 from spice_core.services.settled_graph import GRAPH_HANDLER, read_ontology
 
 _MAX_APPEND = 5_000
@@ -36,6 +37,8 @@ class GraphHandler(Handler):
     Per run (see `runs_of`): decide all commands against the branch's head, apply one batch, append the domain events. A
     crash between the two leaves the batch without its events: they are made again, from the state before the batch, and
     since their ids follow from the commands, what was appended before is not appended twice.
+
+    A graph that lost commits, or all of them, gets back from the log what was decided before, commit by commit.
     """
 
     name: ClassVar[str] = GRAPH_HANDLER
@@ -49,6 +52,7 @@ class GraphHandler(Handler):
         self._graph = graph
         self._crash_point = crash_point
         self._ontologies: dict[tuple[str, str], tuple[str, Ontology]] = {}
+        self._reached: dict[str, int] = {}
 
     def wants(self, event: RecordedEvent) -> bool:
         """Whether it is a command on a database, branch, class or instance."""
@@ -57,7 +61,8 @@ class GraphHandler(Handler):
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         """Bring about the commands among `events`; see `Handler.handle`."""
         self._crash_point(f"{self.name}:after_claim")
-        commands = self._redo(database, [placed(event) for event in events if is_graph_command(event)])
+        commands = [placed(event) for event in events if is_graph_command(event)]
+        commands = list(self._redo(database, commands, applied=self._restored(database, commands)))
         for run in runs_of(commands):
             if run.kind == CONTROL:
                 self._control(database, run)
@@ -83,11 +88,28 @@ class GraphHandler(Handler):
         commit: Commit | None = None
         if changed:
             commit = self._graph.apply(database, batch_of(run.branch, changed))
+            self._reached[database] = commit.last_position
             self._remember(database, run.branch, commit, ontology)
         self._crash_point(f"{self.name}:after_effect")
         self._append(database, events_of(outcomes, commit=commit.id if commit else None))
 
-    def _redo(self, database: str, commands: Sequence[Placed]) -> Sequence[Placed]:
+    def _restored(self, database: str, commands: Sequence[Placed]) -> int:
+        """Return the applied position, when the graph has got back what it lost of decided commands.
+
+        Deciding those again would cut other runs, and with them make other commits than the log and its readers name. It is
+        looked for at the first call for a database, and when the graph is behind what it was.
+        """
+        applied = self._graph.applied_position(database)
+        if self._reached.get(database, applied + 1) <= applied:
+            return applied
+        ahead = [item for item in commands if item.position > applied]
+        if len(self._untold(database, ahead)) < len(ahead):
+            GraphRebuilder(log=self._log, graph=self._graph).restore(database)
+            applied = self._graph.applied_position(database)
+        self._reached[database] = applied
+        return applied
+
+    def _redo(self, database: str, commands: Sequence[Placed], *, applied: int) -> Sequence[Placed]:
         """Make the events that a crash left out, and return the commands behind what is applied.
 
         Only the newest run can lack events: the next one begins when they are appended. A control command at the applied
@@ -96,7 +118,6 @@ class GraphHandler(Handler):
         Raises:
             Conflict: a command was passed over (it was to become a dead letter): it can have its effect at a later position only.
         """
-        applied = self._graph.applied_position(database)
         if not commands or commands[0].position > applied:
             return commands
         commit = self._covering(database, applied)
@@ -213,47 +234,4 @@ def _passed_over(placed: Placed) -> Conflict:
     return Conflict(
         f"command {placed.command.command_id} at position {placed.position} was passed over: the graph is ahead of it without it",
         details={"command_id": placed.command.command_id, "position": placed.position},
-    )
-
-
-def last_changes(outcomes: Sequence[Outcome]) -> list[Node | Removal]:
-    """Return the last change of each key."""
-    found: dict[str, Node | Removal] = {}
-    for outcome in outcomes:
-        for change in outcome.changes:
-            found[change.key] = change
-    return list(found.values())
-
-
-def batch_of(branch: str, outcomes: Sequence[Outcome]) -> GraphBatch:
-    """Return the one batch of outcomes that change something: all of it follows from their commands, failed ones left out."""
-    changes = last_changes(outcomes)
-    placed_ = [outcome.placed for outcome in outcomes]
-    return batch(
-        branch,
-        changes,
-        actors={item.command.created_by for item in placed_},
-        times=[item.command.created_at for item in placed_],
-        positions=[item.position for item in placed_],
-    )
-
-
-def batch(
-    branch: str,
-    changes: Sequence[Node | Removal],
-    *,
-    actors: set[str | None],
-    times: Sequence[datetime],
-    positions: Sequence[int],
-) -> GraphBatch:
-    """Return the batch of `changes`, which commands of these actors, times and positions made: a replay makes the same one."""
-    first, last = min(positions), max(positions)
-    return GraphBatch(
-        branch=branch,
-        changes=changes,
-        author=author_of(actors),
-        message=f"{len(changes)} changes by commands {first}..{last}",
-        at=max(times),
-        first_position=first,
-        last_position=last,
     )

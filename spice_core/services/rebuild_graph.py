@@ -10,15 +10,17 @@ from spice_core.domain.events import DOMAIN, Event, RecordedEvent
 from spice_core.domain.graph import ONTOLOGY_CLASS, GraphBatch, Node, Provenance, Removal
 from spice_core.errors import BrokenChain, Conflict
 from spice_core.ports.graph_store import GraphStore
-from spice_core.services.apply_commands import batch
 from spice_core.services.apply_control import author_of, created_database_message
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.graph_batches import batch
 
 _READ = 1000
 _NODE_EVENTS = frozenset(
     f"{subject}_{what}" for subject in ("INSTANCE", "ONTOLOGY_CLASS") for what in ("CREATED", "UPDATED", "DELETED")
 )
 _CONTROL_EVENTS = frozenset({"DATABASE_CREATED", "DATABASE_DELETED", "BRANCH_CREATED", "BRANCH_DELETED"})
+
+Check = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +65,50 @@ class GraphRebuilder:
         """
         if self._graph.applied_position(database):
             raise Conflict(f"the graph store already holds {database!r}; rebuild into an empty one")
-        commits = position = 0
+        return self._replay(database, after=0, check=_check_same, progress=progress)
+
+    def restore(self, database: str) -> GraphRebuild:
+        """Replay what the domain events of `database` tell of commands behind the applied position, for the graph worker.
+
+        A commit that comes out with another id is kept: its run was told in part only, and the rest of it is decided anew.
+        """
+        applied = self._graph.applied_position(database)
+        return self._replay(database, after=applied, check=_accept_any, progress=_no_progress)
+
+    def _replay(self, database: str, *, after: int, check: Check, progress: Callable[[int], None]) -> GraphRebuild:
+        commits, position = 0, after
         group: _Group | None = None
-        for recorded in self._events(database):
+        for recorded in self._events(database, after=after):
             position = recorded.position
             if position % _READ == 0:
                 progress(position)
             if group is not None and not _belongs(recorded.event, group):
-                commits += self._commit(database, group)
+                commits += self._commit(database, group, check)
                 group = None
             event = recorded.event
             if _is_of_run(event):
                 group = group or _Group(event.metadata["commit"], event.data["branch"])
                 _collect(event, group)
             else:
-                commits += self._control(database, event)
+                commits += self._control(database, event, check)
         if group is not None:
-            commits += self._commit(database, group)
+            commits += self._commit(database, group, check)
         progress(position)
         return GraphRebuild(commits, position)
 
-    def _events(self, database: str) -> Iterator[RecordedEvent]:
-        after = 0
+    def _events(self, database: str, *, after: int) -> Iterator[RecordedEvent]:
+        """Yield the domain events of commands behind position `after`; those stand behind it too."""
+        applied = after
         while events := self._log.read(database, after=after, limit=_READ):
-            yield from (recorded for recorded in events if recorded.event.metadata.get("kind") == DOMAIN)
+            yield from (recorded for recorded in events if _is_behind(recorded.event, applied))
             after = events[-1].position
 
-    def _commit(self, database: str, group: _Group) -> int:
+    def _commit(self, database: str, group: _Group, check: Check) -> int:
         commit = self._graph.apply(database, group.batch())
-        _check_same(database, group.commit, commit.id)
+        check(database, group.commit, commit.id)
         return 1
 
-    def _control(self, database: str, event: Event) -> int:
+    def _control(self, database: str, event: Event, check: Check) -> int:
         data, position = event.data, event.metadata.get("position", 0)
         match event.event_type:
             case "DATABASE_CREATED":
@@ -105,7 +119,7 @@ class GraphRebuilder:
                     at=event.occurred_at,
                     position=position,
                 )
-                _check_same(database, event.metadata["commit"], commit.id)
+                check(database, event.metadata["commit"], commit.id)
                 return 1
             case "DATABASE_DELETED":
                 self._graph.drop_database(database, position=position)
@@ -116,6 +130,10 @@ class GraphRebuilder:
             case "BRANCH_DELETED":
                 self._graph.delete_branch(database, data["branch"], position=position)
         return 0
+
+
+def _is_behind(event: Event, applied: int) -> bool:
+    return event.metadata.get("kind") == DOMAIN and int(event.metadata.get("position", 0)) > applied
 
 
 def _is_of_run(event: Event) -> bool:
@@ -159,3 +177,11 @@ def _targets(value: Any) -> tuple[str, ...]:
 def _check_same(database: str, said: str, made: str) -> None:
     if said != made:
         raise BrokenChain(f"rebuilding {database!r} made commit {made} where the log says {said}", details={"database": database})
+
+
+def _accept_any(_database: str, _said: str, _made: str) -> None:
+    return
+
+
+def _no_progress(_position: int) -> None:
+    return

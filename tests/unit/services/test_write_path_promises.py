@@ -9,8 +9,9 @@ import pytest
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.graph_store import PostgresGraphStore
-from spice_core.errors import GraphUnavailable
+from spice_core.errors import Conflict, GraphUnavailable
 from spice_core.ports.graph_store import GraphStore
+from spice_core.services.apply_commands import GraphHandler
 from spice_core.services.rebuild_graph import GraphRebuilder
 from spice_core.services.search_documents import document_of_node, search_document
 from tests.write_path import Crash, WritePath, a_class, text
@@ -228,6 +229,67 @@ def test_must_hold_19_replaying_the_log_into_an_empty_store_gives_the_same_commi
         keys = ["Person/a", "Person/b", "Person/d", "_Class/Person"]
         assert rebuilt.view("shop", branch).get(keys) == path.graph.view("shop", branch).get(keys)
     assert result.commits == len({commit.id for name in ("main", "dev") for commit in rebuilt.history("shop", name)})
+
+
+def worked_again(path: WritePath, graph: GraphStore, *, after: int, limit: int) -> GraphStore:
+    """Let a graph worker that lost its stores take the log from position `after`."""
+    handler = GraphHandler(log=path.log, graph=graph)
+    while events := path.log.read("shop", after=after, limit=limit)[:limit]:
+        handler.handle("shop", [event for event in events if handler.wants(event)])
+        after = events[-1].position
+    return graph
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_must_hold_19_a_worker_whose_graph_was_lost_makes_the_same_commits_and_tells_nothing_twice(
+    path: WritePath, is_empty: bool, limit: int
+) -> None:
+    older = MemoryGraphStore()
+    after = 0 if is_empty else len(path.events())
+    if not is_empty:
+        worked_again(path, older, after=0, limit=1000)
+    first = path.graph.view("shop").commit.id
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "c", "likes": ["Person/a", "Person/b"]})
+    path.commands.delete_instance("shop", "main", "Person", "b", expected_seq=1, actor="eve")
+    path.settle()
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "d"})
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "d"})
+    path.settle()
+    path.commands.create_branch("shop", "old", source=first)
+    path.settle()
+    path.commands.create_instance("shop", "old", "Person", {"person_id": "e", "boss": "Person/b"})
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "a"})
+    path.settle()
+    told = path.events()
+    again = worked_again(path, older, after=after, limit=limit)
+    assert path.events() == told
+    for branch in ("main", "old"):
+        assert again.history("shop", branch) == path.graph.history("shop", branch)
+        keys = [*(f"Person/{name}" for name in "abcde"), "_Class/Person"]
+        assert again.view("shop", branch).get(keys) == path.graph.view("shop", branch).get(keys)
+
+
+def test_a_worker_whose_graph_loses_commits_under_it_makes_the_same_ones_again(path: WritePath) -> None:
+    older = worked_again(path, MemoryGraphStore(), after=0, limit=1000)
+    after = path.position["shop"]
+    for name in "cde":
+        path.commands.create_instance("shop", "main", "Person", {"person_id": name})
+        path.settle()
+    history = path.graph.history("shop")
+    path.handler._graph = older
+    path.position["shop"] = after
+    path.settle()
+    assert older.history("shop") == history
+
+
+def test_a_dead_letter_that_was_lost_with_the_graph_is_not_passed_over(path: WritePath) -> None:
+    lost = path.commands.create_instance("shop", "main", "Person", {"person_id": "c"})
+    path.position["shop"] = path.log.head("shop").position  # it was buried
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "d"})
+    path.settle()
+    with pytest.raises(Conflict, match=lost.command_id):
+        worked_again(path, MemoryGraphStore(), after=0, limit=1000)
 
 
 def test_a_command_waits_for_the_classes_above_its_class(path: WritePath):
