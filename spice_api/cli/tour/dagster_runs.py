@@ -1,5 +1,6 @@
 """What Dagster did with the uploads: asked of its web server."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ from spice_core.ports.clock import Clock
 
 _POLL_SECONDS = 2.0
 _QUERY = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp runId }
-    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } }
+    assetChecksOrError { ... on AssetChecks { checks { name } } } }
   runsOrError { ... on Runs { results { runId status startTime endTime assetSelection { path } } } } }"""
+
+_EXECUTION = "{alias}: assetCheckExecutions(assetKey: {{path: {path}}}, checkName: {name}, limit: 1) {{ status }}"
 
 
 class RunFailed(SpiceError):
@@ -50,11 +53,29 @@ class DagsterRuns:
                 raise RunFailed(f"after {seconds:.0f} s Dagster has not materialized {lacking}; see {self._url}")
             self._clock.sleep(_POLL_SECONDS)
 
-    def _ask(self, deadline: float) -> Mapping[str, Any]:
+    def checks(self, found: Mapping[str, Any], keys: Sequence[tuple[str, ...]]) -> Mapping[str, str]:
+        """Return how the newest execution of each check of `keys` ended, by asset and check."""
+        names = [
+            (tuple(node["assetKey"]["path"]), check["name"])
+            for node in found["assetNodes"]
+            if tuple(node["assetKey"]["path"]) in keys
+            for check in node["assetChecksOrError"].get("checks", [])
+        ]
+        asked = [
+            _EXECUTION.format(alias=f"c{number}", path=json.dumps(path), name=json.dumps(name))
+            for number, (path, name) in enumerate(names)
+        ]
+        answer = self._ask(self._clock.monotonic(), query=f"{{ {' '.join(asked)} }}")
+        return {
+            f"{'/'.join(path)} {name}": next((run["status"] for run in answer[f"c{number}"]), "NEVER")
+            for number, (path, name) in enumerate(names)
+        }
+
+    def _ask(self, deadline: float, *, query: str = _QUERY) -> Mapping[str, Any]:
         """Return the web server's answer; it may still be starting."""
         while True:
             try:
-                response = httpx2.post(f"{self._url}/graphql", json={"query": _QUERY}, timeout=60.0)
+                response = httpx2.post(f"{self._url}/graphql", json={"query": query}, timeout=60.0)
                 break
             except httpx2.TransportError as error:
                 if self._clock.monotonic() > deadline:

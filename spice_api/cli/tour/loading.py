@@ -66,15 +66,12 @@ def _materialize(parts: Platform, stage: Stage, database: str, tables: DemoTable
     keys += [(kind, database, table.class_id) for table in tables.tables for kind in ("objects", "search")]
     runs = DagsterRuns(stage.urls["dagster"], clock=parts.clock)
     found = runs.wait_for(keys, seconds=_PATIENCE_SECONDS[tables.all_year])
-    statuses = {
-        f"{'/'.join(node['assetKey']['path'])} {check['name']}": (check["executionForLatestMaterialization"] or {}).get("status")
-        for node in found["assetNodes"]
-        if tuple(node["assetKey"]["path"]) in keys
-        for check in node["assetChecksOrError"].get("checks", [])
-    }
+    statuses = runs.checks(found, keys)
     wrong = {name: status for name, status in statuses.items() if status != "SUCCEEDED"}
     findings.holds(f"{len(keys)} Dagster assets are materialized", True)
-    findings.holds(f"{len(statuses)} asset checks pass", not wrong, ", ".join(wrong))
+    findings.holds(
+        f"{len(statuses)} asset checks pass", not wrong, ", ".join(f"{name}: {status}" for name, status in wrong.items())
+    )
 
 
 def _objectify(parts: Platform, database: str, tables: DemoTables, versions: Mapping[str, DatasetVersion]) -> None:

@@ -12,6 +12,7 @@ from spice_core.domain.graph import Difference
 from spice_core.errors import NotFound, Unavailable
 
 INTERVAL_SECONDS = 60
+OBJECTIFY = "objectify"
 _MOST_CHANGES = 20_000
 _PAGE = 2_000
 
@@ -51,7 +52,8 @@ def _observed(parts: Platform, place: tuple[str, str], cursor: str | None, class
         before = commit_of(cursor, database, branch)
         if view.commit.id == before:
             return []
-        differences = _differences(parts, database, before, view.commit.id) if before else None
+        is_batch = before is not None and _is_only_objectify(parts, database, branch, before)
+        differences = _differences(parts, database, before, view.commit.id) if before and not is_batch else None
     except NotFound:
         return []
     changes = None if differences is None else count_changes(differences)
@@ -67,6 +69,16 @@ def _observed(parts: Platform, place: tuple[str, str], cursor: str | None, class
             behind={name: max(0, head - parts.work.position(name, database)) for name in ("graph", "search")},
         )
     ]
+
+
+def _is_only_objectify(parts: Platform, database: str, branch: str, before: str) -> bool:
+    """Whether every commit since `before` came from objectify, whose runs have reported themselves."""
+    for commit in parts.graph.history(database, branch, limit=_PAGE):
+        if commit.id == before:
+            return True
+        if commit.author != OBJECTIFY:
+            return False
+    return False
 
 
 def _differences(parts: Platform, database: str, before: str, after: str) -> Sequence[Difference]:
