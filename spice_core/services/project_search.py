@@ -9,7 +9,7 @@ from spice_core.domain.ontology import ClassDefinition
 from spice_core.domain.ontology_json import class_from_json
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.search import IndexedClass, SearchDocument
-from spice_core.errors import InvalidOntology, NotFound
+from spice_core.errors import GraphUnavailable, InvalidOntology, NotFound
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.search_index import SearchIndex
 from spice_core.services.branch_documents import documents_of_difference
@@ -93,7 +93,8 @@ class SearchProjector(Handler):
 
     def _create_branch(self, database: str, branch: str, recorded: RecordedEvent) -> None:
         source = str(recorded.event.data.get("source") or "main")
-        origin, documents = self._origin(database, source, before=recorded.position)
+        position = int(recorded.event.metadata.get("position", 0))
+        origin, documents = self._origin(database, source, before=recorded.position, position=position)
         self._search.create_branch(database, branch, source=origin, generation=self._generation)
         self._classes[database, branch] = dict(self._known(database, origin))
         if documents:
@@ -117,10 +118,15 @@ class SearchProjector(Handler):
         except NotFound:
             return {}
 
-    def _origin(self, database: str, source: str, *, before: int) -> tuple[str, list[SearchDocument]]:
-        """Return the branch to start from, and what to write over it where `source` is no branch but an old commit."""
+    def _origin(self, database: str, source: str, *, before: int, position: int) -> tuple[str, list[SearchDocument]]:
+        """Return the branch to start from, and what to write over it where `source` is no branch but an old commit.
+
+        `position` is the one of the command, `before` the one of its event.
+        """
         if (database, source) in self._classes:
             return source, []
+        if self._graph.applied_position(database) < position:
+            raise GraphUnavailable("the graph lost commits and does not have them back yet")
         try:
             if any(branch.name == source for branch in self._graph.branches(database)):
                 return source, []

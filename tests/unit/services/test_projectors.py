@@ -12,10 +12,12 @@ from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.domain.events import Event, RecordedEvent
 from spice_core.domain.read_models import CommandState
 from spice_core.domain.search import SearchQuery
+from spice_core.errors import GraphUnavailable
 from spice_core.services.project_audit import AuditProjector, audit_entry
 from spice_core.services.project_lineage import lineage_records
 from spice_core.services.project_search import SearchProjector
 from spice_core.services.project_statuses import status_change
+from spice_core.services.rebuild_graph import GraphRebuilder
 from tests.workers_world import Workers
 from tests.write_path import WritePath, a_class, text
 
@@ -171,3 +173,23 @@ def test_class_change_reaches_the_classes_below_it(people):
     projector.handle("shop", [found for found in people.events() if projector.wants(found)])
     found = index.search("shop", "main", SearchQuery(class_ids=["Pilot"], text="oslo"))
     assert [hit.document.key for hit in found.hits] == ["Pilot/amy"]
+
+
+def test_branch_of_an_old_commit_waits_for_a_graph_that_lost_it():
+    path = WritePath().with_classes(PERSON)
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "kim"})
+    path.settle()
+    old = path.graph.view("shop").commit.id
+    path.commands.delete_instance("shop", "main", "Person", "kim", expected_seq=1)
+    path.settle()
+    path.commands.create_branch("shop", "then", source=old)
+    path.settle()
+    graph, search = MemoryGraphStore(), MemorySearchIndex()
+    projector = SearchProjector(search=search, graph=graph)
+    events = [recorded for recorded in path.events() if projector.wants(recorded)]
+    with pytest.raises(GraphUnavailable):
+        projector.handle("shop", events)
+    GraphRebuilder(log=path.log, graph=graph).rebuild("shop")
+    projector.handle("shop", events)
+    found = search.search("shop", "then", SearchQuery(class_ids=["Person"]))
+    assert [hit.document.data["person_id"] for hit in found.hits] == ["kim"]
