@@ -22,6 +22,7 @@ _ERRORS = {
     "429": ("TooManyRequests", "Over the rate limit; `Retry-After` says when to come back."),
     "503": ("Unavailable", "A part of the platform does not answer; `code` names it, `Retry-After` says when to come back."),
 }
+_SETTLED = "Only after `Prefer: wait=N`: what became of it within that time."
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
@@ -106,6 +107,8 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             is_open = path in OPEN_PATHS
+            if "202" in operation["responses"]:
+                operation["responses"].setdefault("200", {**operation["responses"]["202"], "description": _SETTLED})
             operation["security"] = [] if is_open else [{name: []} for name in _SCHEMES]
             for status, (name, _) in _ERRORS.items():
                 if not is_open:

@@ -78,6 +78,12 @@ def postgres_dsn(postgres_server: str, worker_id: str) -> Iterator[str]:
     yield from _database(postgres_server, f"session_{worker_id}")
 
 
+@pytest.fixture(scope="module")
+def module_database(postgres_server: str, worker_id: str) -> Iterator[str]:
+    """DSN of a migrated database of one file's tests."""
+    yield from _database(postgres_server, f"module_{worker_id}_{next(_NUMBERS)}")
+
+
 @pytest.fixture
 def clean_database(postgres_server: str, worker_id: str) -> Iterator[str]:
     """DSN of a migrated database of this test alone (takes about 50 ms)."""

@@ -62,8 +62,9 @@ def settings_of(state: Path, **more: Any) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def platform(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    platform = bootstrap(settings_of(tmp_path_factory.mktemp("engines"), postgres_url=postgres_dsn), process="test")
+def platform(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform on a database of its own: its log is another than that of the running one."""
+    platform = bootstrap(settings_of(tmp_path_factory.mktemp("engines"), postgres_url=module_database), process="test")
     platform.commands.create_database(DATABASE)
     yield platform
     platform.close()
