@@ -1,7 +1,7 @@
 """Reading instances at a branch: by class with typed filters, or one by its id."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spice_core.domain import naming
@@ -72,6 +72,8 @@ class InstanceReader:
     def one(self, database: str, ref: str, instance_id: str, *, class_id: str | None = None) -> Node:
         """Return one instance by its id, or by `Class/id`.
 
+        Its `sequence_number` is the one that the next command on it has to expect: commands that failed count too.
+
         Raises:
             InstanceNotFound: there is none.
             InvalidQuery: several classes have an instance of this id, and `class_id` names none of them.
@@ -84,12 +86,21 @@ class InstanceReader:
         if len(nodes) > 1:
             names = ", ".join(sorted(node.class_id for node in nodes))
             raise InvalidQuery(f"{names} have an instance {instance_id[:100]!r}: name one as class_id")
-        return nodes[0]
+        return self._numbered(database, ref, nodes[0])
 
     def class_of(self, database: str, ref: str, class_id: str) -> ResolvedClass:
         """Return a class at `ref`."""
         view, _ = self._view(database, ref)
         return read_ontology(view).resolve(class_id)
+
+    def _numbered(self, database: str, ref: str, node: Node) -> Node:
+        aggregate = naming.aggregate_id(database, ref, *naming.split_node_key(node.key))
+        number = self.barrier.log.number(database, f"Instance|{aggregate}")
+        # None of a commit's or of what a branch inherited; a number that is undecided must not be told with an older state.
+        if number in {0, node.sequence_number} or self.barrier.wait(database, "graph"):
+            return node
+        newest = self.graph.view(database, ref).get([node.key]).get(node.key)
+        return node if newest is None else replace(newest, sequence_number=number)
 
     def _view(self, database: str, ref: str) -> tuple[GraphView, bool]:
         is_behind = bool(self.barrier.wait(database, "graph"))

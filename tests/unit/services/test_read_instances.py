@@ -1,0 +1,57 @@
+"""Reading one instance: its state, and the number that changing it expects."""
+
+import pytest
+
+from spice_core.services.read_instances import InstanceReader
+from spice_core.services.wait_for_reads import ReadBarrier
+from tests.write_path import WritePath, a_class, text
+
+PERSON = a_class("Person", text("person_id"), text("name"), relationships=[{"predicate": "boss", "target": "Person"}])
+
+
+@pytest.fixture
+def path() -> WritePath:
+    path = WritePath().with_classes(PERSON)
+    path.commands.create_instance("shop", "main", "Person", {"person_id": "kim"})
+    path.settle()
+    return path
+
+
+def number_of(path: WritePath, ref: str = "main") -> int:
+    assert path.work is not None
+    barrier = ReadBarrier(log=path.log, work=path.work, clock=path.clock, seconds=0.01)
+    return InstanceReader(graph=path.graph, barrier=barrier).one("shop", ref, "Person/kim").sequence_number
+
+
+def change(path: WritePath, expected: int, *, branch: str = "main", **patch: str) -> str:
+    accepted = path.commands.update_instance("shop", branch, "Person", "kim", patch, expected_seq=expected)
+    return accepted.command_id
+
+
+def test_number_that_is_read_after_a_failed_update_is_the_one_to_expect(path: WritePath) -> None:
+    failed = change(path, 1, boss="Person/nobody")
+    path.settle()
+    assert path.outcome(failed).startswith("COMMAND_FAILED")
+    done = change(path, number_of(path), name="Kim")
+    path.settle()
+    assert path.outcome(done) == "INSTANCE_UPDATED"
+    assert number_of(path) == 3
+
+
+def test_number_of_an_undecided_update_is_not_told_with_the_state_before_it(path: WritePath) -> None:
+    change(path, 1, name="Kim")
+    assert number_of(path) == 1
+    path.settle()
+    assert number_of(path) == 2
+
+
+def test_number_on_a_branch_is_the_inherited_one_until_a_command_of_its_own_failed(path: WritePath) -> None:
+    change(path, 1, name="Kim")
+    path.commands.create_branch("shop", "dev")
+    path.settle()
+    change(path, number_of(path, "dev"), branch="dev", boss="Person/nobody")
+    path.settle()
+    done = change(path, number_of(path, "dev"), branch="dev", name="Lee")
+    path.settle()
+    assert path.outcome(done) == "INSTANCE_UPDATED"
+    assert number_of(path, path.graph.view("shop").commit.id) == 2
