@@ -94,14 +94,19 @@ class Retries:
             handler=self._handler, database=self._database, state="", behind=wanted, limit=_MOST_PARKED
         )
         cause = next((letter for letter in letters if letter.event_id == wanted), None)
-        if cause is None:
+        answer: Event | None
+        done: list[RecordedEvent]
+        if cause is None and self._is_answered(command):
+            answer, done = None, []  # by an earlier ledger, which was lost
+        elif cause is None:
             answer = dead_letters.failure(command.event, error=f"no dead letter {wanted} of {self._handler}", code="not_found")
-            done: list[RecordedEvent] = []
+            done = []
         elif dead_letters.is_discard(command):
             answer, done = self._discard(command, cause, letters, lease, work)
         else:
             answer, done = self._retry(command, cause, letters, lease, work)
-        self._append_once(answer)
+        if answer is not None:
+            self._append_once(answer)
         items = [item_of(event) for event in done]
         self._work.mark_done(lease, self._handler, items, database=self._database, position=command.position)
 
@@ -142,6 +147,11 @@ class Retries:
         self._work.set_dead_letter_state(self._handler, database=self._database, event_id=cause.event_id, state="discarded")
         self._rebury(lease, parked[len(done) :], error)
         return dead_letters.answer(command.event, {**_about(cause), "state": "discarded"}), done
+
+    def _is_answered(self, command: RecordedEvent) -> bool:
+        """Whether the log says already how `command` ended."""
+        answers = (dead_letters.answer(command.event, {}), dead_letters.failure(command.event, error="", code=""))
+        return bool(self._log.holds(self._database, [event.event_id for event in answers]))
 
     def _append_once(self, event: Event) -> None:
         # A repetition after a crash may have another error text, which the log would refuse.

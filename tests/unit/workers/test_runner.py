@@ -2,6 +2,7 @@
 
 import pytest
 
+from spice_core.adapters.memory.work_ledger import MemoryWorkLedger
 from spice_core.domain.commands import CommandType
 from spice_core.errors import GraphUnavailable, LedgerUnavailable
 from spice_core.services.dead_letters import dead_letter_command
@@ -225,6 +226,19 @@ def test_order_about_an_unknown_dead_letter_fails(workers):
     order(workers, CommandType.RETRY_DEAD_LETTER, "nothing")
     workers.runner.run_until_idle()
     assert workers.types()[-1] == "COMMAND_FAILED"
+
+
+def test_order_that_was_answered_is_not_answered_otherwise_by_a_worker_whose_ledger_was_lost(workers):
+    first = workers.append("a")
+    workers.handler.trouble = refuse(first)
+    workers.runner.run_until_idle()
+    workers.handler.trouble = lambda _database, _events: None
+    order(workers, CommandType.RETRY_DEAD_LETTER, first)
+    workers.runner.run_until_idle()
+    told = workers.types()
+    workers.work = MemoryWorkLedger(workers.clock)
+    workers.another_runner("next").run_until_idle()
+    assert workers.types() == told
 
 
 def test_engine_down_pauses_its_database_only_with_growing_backoff(workers):
