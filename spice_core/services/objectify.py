@@ -44,6 +44,7 @@ class _Job:
     mapping: ClassMapping
     version: DatasetVersion
     previous: DatasetVersion | None
+    newest_run: str
     is_full: bool
     mapper: RowMapper
     table: Path
@@ -172,13 +173,15 @@ class Objectify:
         if problems:
             raise invalid_mapping(problems)
         mapper = RowMapper(mapping, ontology)
-        last = next((run for run in self._runs(mapping) if run.state == "succeeded"), None)
+        runs = self._runs(mapping)
+        last = next((run for run in runs if run.state == "succeeded"), None)
         previous = self._registry.version(mapping.database, last.version_id) if last else None
         if previous is not None and not set(mapper.key_columns) <= {column.name for column in previous.columns}:
             previous = None
         is_full = full or previous is None or last is None or last.mapping_version != mapping.version
         old_table = self._table(mapping.database, previous) if previous else None
-        return _Job(mapping, version, previous, is_full, mapper, self._table(mapping.database, version), old_table)
+        newest_run = runs[0].run_id if runs else ""
+        return _Job(mapping, version, previous, newest_run, is_full, mapper, self._table(mapping.database, version), old_table)
 
     def _runs(self, mapping: ClassMapping) -> list[ObjectifyRun]:
         return self._registry.runs(mapping.database, mapping_id=mapping.mapping_id)
@@ -189,7 +192,8 @@ class Objectify:
     def _batches(self, job: _Job, tally: Tally) -> CommandBatches:
         return CommandBatches(
             mapping=job.mapping,
-            scope=f"{job.mapping.mapping_id}:{job.version.version_id}",
+            # A run that died left no record: the one that finishes it makes the same batches. After a recorded one they are new.
+            scope=f"{job.mapping.mapping_id}:{job.version.version_id}:{job.newest_run}",
             tally=tally,
             commands=self._commands,
             statuses=self._statuses,

@@ -372,3 +372,14 @@ def test_a_full_run_takes_up_links_whose_target_came_later(world: DataWorld):
     assert world.objectify.run("shop", mapping).updated == 0
     assert world.objectify.run("shop", mapping, full=True).updated == 1
     assert world.instances("Person")["p1"]["city"] == "City/XXX"
+
+
+def test_a_full_run_makes_again_what_was_deleted_since(world: DataWorld):
+    rows = [("1", "Ann", 30, "SEL")]
+    mapping = people(world, rows)
+    world.objectify.run("shop", mapping)
+    world.path.commands.delete_instance("shop", "main", "Person", "1", expected_seq=1)
+    world.work()
+    run = world.objectify.run("shop", mapping, full=True)
+    assert (run.state, run.created) == ("succeeded", 1)
+    assert world.instances("Person") == expected(rows)
