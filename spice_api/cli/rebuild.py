@@ -54,15 +54,16 @@ def ledger(database: str, *, as_json: AsJson = False) -> int:
 
 @app.command
 def graph(database: str, *, as_json: AsJson = False) -> int:
-    """Replay the log into a graph store that does not have the database (a fresh one); the same commit ids come out."""
+    """Forget the graph of a database and replay its log; the exit code is 1 if a branch ends in another commit than before."""
     with platform(process="rebuild") as parts, _progress(parts, database, "graph") as report:
         head = parts.log.head(database).position
         done = rebuilder(parts).graph(database, progress=lambda position: report(position, head))
     if as_json:
-        print_json(done)
+        print_json({"database": done.database, "commits": done.commits, "heads": done.heads_after, "is_equal": done.is_equal})
     else:
-        console().print(f"[green]done[/] {done.commits:,} commits up to position {done.position:,}")
-    return 0
+        found = "[green]every branch ends as before[/]" if done.is_equal else "[yellow]not as before[/]"
+        console().print(f"{done.commits:,} commits, {found}")
+    return 0 if done.is_equal else 1
 
 
 @app.command(name="read-models")

@@ -162,7 +162,7 @@ class Ontology:
         )
 
     def ancestors(self, class_id: str) -> tuple[str, ...]:
-        """Return the classes above `class_id`, nearest first; none for an unknown one. Raises `InvalidOntology` on a broken line."""
+        """Return the classes above `class_id`, nearest first; none for an unknown one. Raises `InvalidOntology`."""
         found: list[str] = []
         current = self.definitions[class_id].parent_class if class_id in self.definitions else None
         while current is not None:

@@ -100,6 +100,13 @@ class GraphStore(ABC):
         """Remove `database` with all branches and commits; the position is still remembered. Absent: nothing happens."""
 
     @abstractmethod
+    def forget(self, database: str) -> None:
+        """Remove `database` as if it had never been seen, position included, so that it can be made again from its log.
+
+        Absent: nothing happens.
+        """
+
+    @abstractmethod
     def databases(self) -> list[str]:
         """Return the names of the databases that exist, in order."""
 

@@ -1,7 +1,7 @@
 """Making projections anew from the log: the ledger, the read models, the search index, the graph."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +20,7 @@ from spice_core.services.handling import Handler, hold_name, lease_name
 from spice_core.services.project_audit import AuditProjector
 from spice_core.services.project_lineage import LineageProjector
 from spice_core.services.project_statuses import StatusProjector
-from spice_core.services.rebuild_graph import GraphRebuild, GraphRebuilder
+from spice_core.services.rebuild_graph import GraphRebuilder
 from spice_core.services.rebuild_search import Progress, SearchRebuild, SearchRebuilder, no_progress
 
 ReadModel = Literal["statuses", "lineage", "audit"]
@@ -71,6 +71,24 @@ class ReadModelRebuild:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphComparison:
+    """A graph made anew: commits replayed, and the head of each branch before and after.
+
+    Equal commit ids stand for equal histories: an id is a hash over the changes and all that went before.
+    """
+
+    database: str
+    commits: int
+    heads_before: Mapping[str, str]
+    heads_after: Mapping[str, str]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every branch ends in the commit it ended in before."""
+        return self.heads_before == self.heads_after
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """The parts that a rebuild reads and writes."""
 
@@ -116,14 +134,20 @@ class Rebuilder:
         )
         return rebuilder.rebuild(database, progress=progress)
 
-    def graph(self, database: str, *, progress: Callable[[int], None] = lambda _position: None) -> GraphRebuild:
-        """Replay the log into a graph store that has not seen `database`, while the graph worker gives way.
+    def graph(self, database: str, *, progress: Callable[[int], None] = lambda _position: None) -> GraphComparison:
+        """Forget the graph of `database` and replay its log, while the graph worker gives way; readers see it grow again.
+
+        One that dies in between is finished by the next call, or by the graph worker.
 
         Raises:
-            Conflict: the store holds the database: rebuild into an empty one.
+            BrokenChain: a commit came out with another id than the log says.
         """
+        graph = self._stores.graph
         with self._in_place_of("graph", database):
-            return GraphRebuilder(log=self._stores.log, graph=self._stores.graph).rebuild(database, progress=progress)
+            before = _heads(graph, database)
+            graph.forget(database)
+            done = GraphRebuilder(log=self._stores.log, graph=graph).rebuild(database, progress=progress)
+        return GraphComparison(database, done.commits, before, _heads(graph, database))
 
     def read_model(self, name: ReadModel, database: str, *, progress: Progress = no_progress) -> ReadModelRebuild:
         """Empty a read model and replay the log into it; readers see it grow again.
@@ -226,3 +250,7 @@ class Rebuilder:
                 work.release(lease)
         finally:
             work.release(hold)
+
+
+def _heads(graph: GraphStore, database: str) -> dict[str, str]:
+    return {branch.name: branch.head for branch in graph.branches(database)} if database in graph.databases() else {}

@@ -75,6 +75,22 @@ def test_dropped_database_is_gone_with_branches_and_commits_but_its_position_is_
         writer.write(node("A/1"))
 
 
+def test_forgotten_database_was_never_seen_and_can_be_made_again(writer: Writer) -> None:
+    first = writer.store.history(writer.database)[-1]
+    writer.store.forget(writer.database)
+    assert writer.database not in writer.store.databases()
+    assert writer.store.applied_position(writer.database) == 0
+    again = writer.store.create_database(
+        writer.database, author=first.author, message=first.message, at=first.at, position=first.last_position
+    )
+    assert again.id == first.id
+
+
+def test_forgetting_an_absent_database_does_nothing(writer: Writer) -> None:
+    writer.store.forget("never")
+    assert writer.store.applied_position("never") == 0
+
+
 def test_drop_of_an_absent_database_does_nothing(writer: Writer) -> None:
     writer.store.drop_database("never", position=3)
     assert writer.store.databases() == ["shop"]

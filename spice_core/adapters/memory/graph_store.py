@@ -45,6 +45,12 @@ class MemoryGraphStore(GraphStore):
                 self._databases.pop(database, None)
                 self._applied[database] = position
 
+    def forget(self, database: str) -> None:
+        self._check_open()
+        with self._lock:
+            self._databases.pop(database, None)
+            self._applied.pop(database, None)
+
     def databases(self) -> list[str]:
         self._check_open()
         with self._lock:

@@ -56,6 +56,11 @@ class PostgresGraphStore(GraphStore):
             if position > locked.applied:
                 self._map.drop(connection, locked, position=position)
 
+    def forget(self, database: str) -> None:
+        check_text(database)
+        with self._transaction() as connection:
+            self._map.drop(connection, self._map.lock(connection, database, is_new=True), position=0)
+
     def databases(self) -> list[str]:
         with self._reading() as connection:
             return self._map.repos(connection)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.domain.search import SearchDocument
 from spice_core.errors import Conflict
@@ -197,12 +196,17 @@ def test_read_model_is_emptied_replayed_and_compared(place, name):
     assert place.work.position(name, DB) == done.events
 
 
-def test_graph_is_replayed_into_an_empty_store(place):
-    empty = Simulation(5)
-    empty.graph, before = MemoryGraphStore(), place.graph_state()
-    stores = stores_of(place)
-    fields = {field: getattr(stores, field) for field in Stores.__slots__}
-    rebuilder_of(place)
-    Rebuilder(Stores(**{**fields, "graph": empty.graph}), owner="operator").graph(DB)
-    place.graph = empty.graph
+def test_graph_is_forgotten_replayed_and_ends_in_the_same_commits(place):
+    before = place.graph_state()
+    done = rebuilder_of(place).graph(DB)
+    assert done.is_equal
+    assert done.heads_before
+    assert place.graph_state() == before
+
+
+def test_graph_that_lost_commits_is_whole_again_and_the_difference_is_told(place):
+    before = place.graph_state()
+    place.graph.forget(DB)
+    done = rebuilder_of(place).graph(DB)
+    assert not done.is_equal
     assert place.graph_state() == before
