@@ -322,8 +322,10 @@ class CommandService:
         draft = self._drafts.command(INSTANCE_TYPES[kind], database, "Instance", "", **origin)
         draft = replace(draft, branch=branch, class_id=class_id)
         known = self._acceptance.known(origin, database)
-        if kind == "create" and known is not None and known.event.is_command and command_of(known.event).instance_id:
-            instance_id = str(command_of(known.event).instance_id)
+        if known is not None and known.event.is_command and command_of(known.event).instance_id:
+            # A repetition: what the class has become meanwhile is no reason to refuse it.
+            found = command_of(known.event).instance_id if kind == "create" else row.instance_id
+            instance_id = str(found)
         else:
             instance_id = self._with_class(
                 database, branch, class_id, lambda resolved: checked_row(kind, resolved, row, command_id=draft.command_id)

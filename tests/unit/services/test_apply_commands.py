@@ -16,7 +16,7 @@ from spice_core.errors import (
     LogBehind,
     OptimisticConcurrencyConflict,
 )
-from spice_core.services.submit_commands import CommandService, command_id_of_key
+from spice_core.services.submit_commands import Accepted, CommandService, command_id_of_key
 from spice_core.services.submit_rows import BulkRow
 from tests.write_path import WritePath, a_class, text
 
@@ -293,6 +293,26 @@ def test_a_repeated_command_gets_its_first_answer_after_its_effect_too(path: Wri
     again = path.commands.delete_instance("shop", "main", "Customer", "c1", expected_seq=1, command_id=command_id)
     assert again.is_duplicate
     assert again.position == first.position
+
+
+def test_a_repeated_update_gets_its_first_answer_after_its_class_is_gone(path: WritePath) -> None:
+    commands, key = path.commands, "00000000-0000-0000-0000-00000000abcd"
+    commands.create_class("shop", "main", a_class("Gone", text("gone_id"), text("name")))
+    path.settle()
+    commands.create_instance("shop", "main", "Gone", {"gone_id": "x"})
+    path.settle()
+
+    def change() -> Accepted:
+        return commands.update_instance("shop", "main", "Gone", "x", {"name": "X"}, expected_seq=1, command_id=key)
+
+    first = change()
+    path.settle()
+    commands.delete_instance("shop", "main", "Gone", "x", expected_seq=2)
+    path.settle()
+    commands.delete_class("shop", "main", "Gone", expected_seq=1)
+    path.settle()
+    again = change()
+    assert (again.position, again.is_duplicate) == (first.position, True)
 
 
 def test_an_outdated_number_is_a_conflict_and_nothing_is_appended(path: WritePath) -> None:
