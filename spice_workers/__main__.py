@@ -1,13 +1,13 @@
 """`python -m spice_workers graph search read-models registry | all`: the workers of one process."""
 
-import importlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.services.handling import Handler
 from spice_core.settings import Settings, load_settings
+from spice_workers import graph, read_models, registry, search
 from spice_workers.crash_points import CrashPoints
 from spice_workers.health import HealthServer
 from spice_workers.limits import RunnerLimits
@@ -16,15 +16,19 @@ from spice_workers.runner import Runner
 from spice_workers.shared_feed import SharedFeed
 from spice_workers.stream import Parts
 
-WORKERS = {"graph": "graph", "search": "search", "read-models": "read_models", "registry": "registry"}
+WORKERS: Mapping[str, Callable[[Platform], list[Handler]]] = {
+    "graph": graph.build,
+    "search": search.build,
+    "read-models": read_models.build,
+    "registry": registry.build,
+}
 _LOGGER = logging.getLogger("spice_workers")
 
 
 def handlers_of(names: Sequence[str], platform: Platform) -> list[Handler]:
     """Return the handlers of the named workers (`all` for every one)."""
     chosen = list(WORKERS) if "all" in names or not names else names
-    modules = [importlib.import_module(f"spice_workers.{WORKERS[name]}") for name in chosen]
-    return [handler for module in modules for handler in module.build(platform)]
+    return [handler for name in chosen for handler in WORKERS[name](platform)]
 
 
 def runner_of(

@@ -85,7 +85,7 @@ def test_rebuilt_index_is_what_it_was_and_mends_what_was_wrong(place):
     assert (done.resumed_from, done.skipped, done.position) == (0, [], place.client_log.head(DB).position)
 
 
-def test_rebuild_under_live_writes_loses_nothing_and_the_old_index_serves_until_the_swap(place):
+def test_must_hold_18_rebuild_under_live_writes_loses_nothing_and_the_old_index_serves_until_the_swap(place):
     served: list[int] = []
 
     def write_meanwhile(position: int, _head: int) -> None:

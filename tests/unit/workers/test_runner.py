@@ -127,7 +127,7 @@ def test_worker_gives_way_while_a_rebuild_asks_for_it(workers):
     assert workers.position() == 2
 
 
-def test_poison_event_is_isolated_and_the_others_go_on(workers):
+def test_must_hold_11_poison_event_is_isolated_and_the_others_go_on(workers):
     ids = [workers.append(f"n{number}") for number in range(10)]
     workers.handler.trouble = refuse(ids[4])
     workers.runner.run_until_idle()
@@ -283,7 +283,7 @@ def test_outage_costs_no_attempts(workers):
     assert workers.work.dead_letters(database="shop")[0].attempts == 1
 
 
-def test_dead_letter_that_cannot_be_written_stops_the_consumer(workers):
+def test_must_hold_11_dead_letter_that_cannot_be_written_stops_the_consumer(workers):
     first, second = workers.append("a"), workers.append("b")
     workers.handler.trouble = refuse(first)
     bury = workers.work.bury
