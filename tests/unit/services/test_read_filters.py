@@ -1,5 +1,7 @@
 """Conditions as clients write them: typed, or refused by name."""
 
+from typing import Any
+
 import pytest
 
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
