@@ -8,6 +8,7 @@ from fastapi import Depends, Query
 from spice_api.dependencies import PlatformDep
 from spice_core.errors import InvalidQuery
 from spice_core.services.explain import Explainer
+from spice_core.services.number_nodes import NodeNumbers
 from spice_core.services.query_graph import GraphQueries, QueryLimits
 from spice_core.services.read_instances import InstanceReader
 from spice_core.services.wait_for_reads import ReadBarrier
@@ -24,6 +25,11 @@ BarrierDep = Annotated[ReadBarrier, Depends(barrier_of)]
 async def instance_reader_of(platform: PlatformDep, barrier: BarrierDep) -> InstanceReader:
     """Return what reads instances."""
     return InstanceReader(platform.graph, barrier)
+
+
+async def numbers_of(platform: PlatformDep, barrier: BarrierDep) -> NodeNumbers:
+    """Return what tells the numbers that commands have to expect."""
+    return NodeNumbers(platform.graph, barrier)
 
 
 async def graph_queries_of(platform: PlatformDep, barrier: BarrierDep) -> GraphQueries:
@@ -61,6 +67,7 @@ async def filters_of(
     return found
 
 
+NumbersDep = Annotated[NodeNumbers, Depends(numbers_of)]
 InstanceReaderDep = Annotated[InstanceReader, Depends(instance_reader_of)]
 GraphQueriesDep = Annotated[GraphQueries, Depends(graph_queries_of)]
 ExplainerDep = Annotated[Explainer, Depends(explainer_of)]

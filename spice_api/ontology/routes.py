@@ -6,12 +6,13 @@ from spice_api.dependencies import MAIN, BranchQuery, CallerDep, ClassPath, Data
 from spice_api.envelope import Envelope, Started
 from spice_api.json_route import StrictJsonRoute
 from spice_api.ontology.schemas import ClassAnswer, ClassBody, ClassList, ValidateInstance, Validation
+from spice_api.reading import NumbersDep
 from spice_api.waiting import SettlingDep
+from spice_core.domain.graph import Node
 from spice_core.domain.instances import created
 from spice_core.domain.ontology_json import class_from_json, class_to_json
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import InvalidInput
-from spice_core.ports.graph_store import GraphView
 from spice_core.services.settled_graph import class_key
 
 router = APIRouter(prefix="/api/v1/database/{db_name}/ontology", tags=["ontology"], route_class=StrictJsonRoute)
@@ -34,11 +35,16 @@ def create_class(
 
 
 @router.get("")
-def list_classes(db_name: DatabasePath, platform: PlatformDep, branch: BranchQuery = MAIN) -> Envelope[ClassList]:
+def list_classes(
+    db_name: DatabasePath, platform: PlatformDep, numbers: NumbersDep, branch: BranchQuery = MAIN
+) -> Envelope[ClassList]:
     """List the classes of a branch."""
-    view = platform.commands.settled.view(db_name, branch)
     ontology = platform.commands.settled.ontology(db_name, branch, frozenset())
-    classes = [_answer(view, ontology, name) for name in sorted(ontology.definitions)]
+    view = platform.commands.settled.view(db_name, branch)
+    names = sorted(ontology.definitions)
+    found = view.get([class_key(name) for name in names])
+    nodes = {node.key: node for node in numbers.of(db_name, branch, list(found.values()))}
+    classes = [_answer(nodes.get(class_key(name)), ontology, name) for name in names]
     return Envelope(message=f"{len(classes)} classes", data=ClassList(branch=branch, classes=classes))
 
 
@@ -72,13 +78,14 @@ def validate_instance(
 
 @router.get("/{class_id}")
 def get_class(
-    db_name: DatabasePath, class_id: ClassPath, platform: PlatformDep, branch: BranchQuery = MAIN
+    db_name: DatabasePath, class_id: ClassPath, platform: PlatformDep, numbers: NumbersDep, branch: BranchQuery = MAIN
 ) -> Envelope[ClassAnswer]:
     """Return one class with what it inherits."""
     ontology = platform.commands.settled.ontology(db_name, branch, frozenset({class_id}), fresh=True)
     ontology.resolve(class_id)
-    view = platform.commands.settled.view(db_name, branch)
-    return Envelope(message=class_id, data=_answer(view, ontology, class_id))
+    found = list(platform.commands.settled.view(db_name, branch).get([class_key(class_id)]).values())
+    node = numbers.of(db_name, branch, found)[0] if found else None
+    return Envelope(message=class_id, data=_answer(node, ontology, class_id))
 
 
 @router.put("/{class_id}", status_code=202)
@@ -118,9 +125,8 @@ def delete_class(
     return settling.envelope(accepted, message, ontology_id=class_id, database=db_name, branch=branch)
 
 
-def _answer(view: GraphView, ontology: Ontology, class_id: str) -> ClassAnswer:
+def _answer(node: Node | None, ontology: Ontology, class_id: str) -> ClassAnswer:
     resolved = ontology.resolve(class_id)
-    node = view.get([class_key(class_id)]).get(class_key(class_id))
     own = {item.name for item in resolved.definition.properties}
     return ClassAnswer(
         **class_to_json(resolved.definition),

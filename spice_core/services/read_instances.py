@@ -1,7 +1,7 @@
 """Reading instances at a branch: by class with typed filters, or one by its id."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from spice_core.domain import naming
@@ -9,6 +9,7 @@ from spice_core.domain.graph import Node
 from spice_core.domain.resolution import Ontology, ResolvedClass
 from spice_core.errors import InstanceNotFound, InvalidQuery
 from spice_core.ports.graph_store import GraphStore, GraphView
+from spice_core.services.number_nodes import NodeNumbers
 from spice_core.services.read_filters import typed_filters, typed_sort
 from spice_core.services.settled_graph import read_ontology
 from spice_core.services.wait_for_reads import ReadBarrier
@@ -61,7 +62,8 @@ class InstanceReader:
             sort = typed_sort(resolved, query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
         page = view.page(resolved.family, filters=filters, sort=sort, after=query.after, offset=query.offset, limit=query.limit)
         total = view.count(resolved.family, filters=filters)
-        return InstancePage(page.nodes, total, page.next_after, view.commit.id, is_behind)
+        nodes = NodeNumbers(self.graph, self.barrier).of(database, ref, page.nodes)
+        return InstancePage(nodes, total, page.next_after, view.commit.id, is_behind)
 
     def count(self, database: str, ref: str, class_id: str, filters: Mapping[str, Any]) -> int:
         """Return how many instances of a class and its subclasses meet `filters`."""
@@ -86,21 +88,12 @@ class InstanceReader:
         if len(nodes) > 1:
             names = ", ".join(sorted(node.class_id for node in nodes))
             raise InvalidQuery(f"{names} have an instance {instance_id[:100]!r}: name one as class_id")
-        return self._numbered(database, ref, nodes[0])
+        return NodeNumbers(self.graph, self.barrier).of(database, ref, nodes)[0]
 
     def class_of(self, database: str, ref: str, class_id: str) -> ResolvedClass:
         """Return a class at `ref`."""
         view, _ = self._view(database, ref)
         return read_ontology(view).resolve(class_id)
-
-    def _numbered(self, database: str, ref: str, node: Node) -> Node:
-        aggregate = naming.aggregate_id(database, ref, *naming.split_node_key(node.key))
-        number = self.barrier.log.number(database, f"Instance|{aggregate}")
-        # None of a commit's or of what a branch inherited; a number that is undecided must not be told with an older state.
-        if number in {0, node.sequence_number} or self.barrier.wait(database, "graph"):
-            return node
-        newest = self.graph.view(database, ref).get([node.key]).get(node.key)
-        return node if newest is None else replace(newest, sequence_number=number)
 
     def _view(self, database: str, ref: str) -> tuple[GraphView, bool]:
         is_behind = bool(self.barrier.wait(database, "graph"))

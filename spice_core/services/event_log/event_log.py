@@ -144,12 +144,16 @@ class EventLog:
 
     def number(self, database: str, aggregate: str) -> int:
         """Return how many commands of `aggregate` (`{type}|{id}`) the log has accepted, 0 for an unknown one."""
+        return self.numbers(database, [aggregate])[aggregate]
+
+    def numbers(self, database: str, aggregates: Collection[str]) -> dict[str, int]:
+        """Return the number of each of `aggregates`, all of one moment."""
         log = self._appender(database).log
         with log.turn:
-            log.know(aggregates=[aggregate])
+            log.know(aggregates=aggregates)
             log.catch_up()
             tail = log.tail
-            return 0 if tail is None else tail.number(aggregate) or 0
+            return {aggregate: 0 if tail is None else tail.number(aggregate) or 0 for aggregate in aggregates}
 
     def find(self, database: str, event_id: str) -> RecordedEvent | None:
         """Return the event with this id, or None where the log, read to its head, does not have it."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from spice_core.services.read_instances import InstanceReader
+from spice_core.services.number_nodes import NodeNumbers
+from spice_core.services.read_instances import InstanceQuery, InstanceReader
 from spice_core.services.wait_for_reads import ReadBarrier
 from tests.write_path import WritePath, a_class, text
 
@@ -23,6 +24,13 @@ def number_of(path: WritePath, ref: str = "main") -> int:
     return InstanceReader(graph=path.graph, barrier=barrier).one("shop", ref, "Person/kim").sequence_number
 
 
+def listed_number(path: WritePath) -> int:
+    assert path.work is not None
+    barrier = ReadBarrier(log=path.log, work=path.work, clock=path.clock, seconds=0.01)
+    page = InstanceReader(graph=path.graph, barrier=barrier).page("shop", "main", InstanceQuery("Person", {}))
+    return page.nodes[0].sequence_number
+
+
 def change(path: WritePath, expected: int, *, branch: str = "main", **patch: str) -> str:
     accepted = path.commands.update_instance("shop", branch, "Person", "kim", patch, expected_seq=expected)
     return accepted.command_id
@@ -32,10 +40,23 @@ def test_number_that_is_read_after_a_failed_update_is_the_one_to_expect(path: Wr
     failed = change(path, 1, boss="Person/nobody")
     path.settle()
     assert path.outcome(failed).startswith("COMMAND_FAILED")
+    assert listed_number(path) == number_of(path)
     done = change(path, number_of(path), name="Kim")
     path.settle()
     assert path.outcome(done) == "INSTANCE_UPDATED"
     assert number_of(path) == 3
+
+
+def test_number_of_a_class_after_a_failed_change_is_the_one_to_expect(path: WritePath) -> None:
+    breaking = a_class("Person", text("person_id"), text("name", required=True))
+    failed = path.commands.update_class("shop", "main", "Person", breaking, expected_seq=1)
+    path.settle()
+    assert path.outcome(failed.command_id).startswith("COMMAND_FAILED")
+    assert path.work is not None
+    barrier = ReadBarrier(log=path.log, work=path.work, clock=path.clock, seconds=0.01)
+    shown = list(path.graph.view("shop").get(["_Class/Person"]).values())
+    numbered = NodeNumbers(path.graph, barrier).of("shop", "main", shown)
+    assert [node.sequence_number for node in numbered] == [2]
 
 
 def test_number_of_an_undecided_update_is_not_told_with_the_state_before_it(path: WritePath) -> None:
