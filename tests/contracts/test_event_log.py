@@ -433,7 +433,7 @@ def test_wait_returns_when_this_process_appended(log: EventLog):
     thread.join()
 
 
-def test_a_store_without_put_if_absent_is_refused_at_start(place: World):
+def test_fault_04_a_store_without_put_if_absent_is_refused_at_start(place: World):
     class Overwriting(type(place.store())):  # type: ignore[misc]
         def put_if_absent(self, key: str, data: bytes) -> None:
             self.delete(key)

@@ -132,7 +132,7 @@ def own_directory() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_killed_and_restarted_postgres_leaves_no_partial_effect(own_directory, tmp_path, port):
+def test_fault_14_killed_and_restarted_postgres_leaves_no_partial_effect(own_directory, tmp_path, port):
     data_dir = own_directory / "postgres"
     dsn = start_embedded(data_dir, shared_buffers="32MB", settings={"fsync": "off"})
     try:

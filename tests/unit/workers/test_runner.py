@@ -46,7 +46,7 @@ def test_events_come_once_and_in_order(workers):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_duplicates_reordering_and_gaps_of_the_feed_are_mended(seed):
+def test_fault_12_duplicates_reordering_and_gaps_of_the_feed_are_mended(seed):
     workers = Workers(seed=seed)
     ids = [workers.append(f"n{number % 7}") for number in range(60)]
     workers.runner.run_until_idle()
