@@ -310,6 +310,17 @@ def test_a_ledger_too_far_behind_refuses_until_it_is_folded(place: World):
     assert log.append(DB, [command("a")]).events[0].event.sequence_number == 6
 
 
+def test_a_process_that_was_idle_while_others_wrote_and_folded_much_goes_on_at_once(place: World):
+    idle, busy = place.log(limits=LogLimits(max_tail_events=5)), place.log()
+    first = idle.append(DB, [command("a")], create=True).events[0]
+    later = [busy.append(DB, [command("a")]).events[0] for _ in range(40)]
+    busy.fold(DB)
+    assert idle.number(DB, "Instance|a") == 41
+    assert idle.append(DB, [command("a")], expected={"Instance|a": 41}).events[0].position == 42
+    found = [idle.find(DB, event.event.event_id) for event in (first, *later)]
+    assert [event.position for event in found if event] == list(range(1, 42))
+
+
 def test_many_threads_and_processes_make_one_gapless_chain(place: World, log: EventLog):
     logs = [log, place.log(started=True), place.log(started=True)]
     per_thread = 12

@@ -103,6 +103,17 @@ class DatabaseLog:
         self._refuse_when_behind(tail)
         return view.known if view is not None else {}
 
+    def know_head(self, *, event_ids: Collection[str] = (), aggregates: Collection[str] = ()) -> Mapping[str, IndexEntry]:
+        """As `know`, with the tail read to the log's head: what is in neither is not in the log."""
+        while True:
+            known = self.know(event_ids=event_ids, aggregates=aggregates)
+            tail = self._open_tail()
+            folded = tail.folded
+            self.catch_up()
+            if self._tail is tail and tail.folded == folded:
+                return known
+            # What was folded on the way stands neither in `known` nor in the tail.
+
     def note_folded(self, folded: FoldedHead) -> None:
         """Take note, from any thread, that the ledger has folded up to `folded`."""
         self._folded = folded
@@ -132,9 +143,12 @@ class DatabaseLog:
         tail = self._open_tail()
         has_moved = False
         while (segment := self._segments.read(self.database, tail.head.segment + 1)) is not None:
-            self._refuse_when_behind(tail)
-            tail.add_segment(segment)
             has_moved = True
+            if tail.unfolded_events >= self._max_tail_events:
+                tail = self._let_go_of_folded(self._ledger.view(self.database))
+                self._refuse_when_behind(tail)
+            if segment.header.segment == tail.head.segment + 1:
+                tail.add_segment(segment)
         return has_moved
 
     def forget(self) -> None:
@@ -159,12 +173,18 @@ class DatabaseLog:
         tail = self._tail
         if tail is not None and tail.head.segment < view.head.segment <= tail.head.segment + _MOST_READ_FORWARD:
             self.catch_up()
+        if self._let_go_of_folded(view) is not tail:
+            self.catch_up()
+        return self._open_tail()
+
+    def _let_go_of_folded(self, view: LedgerView) -> Tail:
+        """Drop from the tail what the ledger has folded; begin a new one where the ledger is at no place of the tail."""
+        tail = self._tail
         if tail is None or not tail.drop_folded(view.head):
             self._folded = None
             check_folded(self._segments, self.database, view.head)
-            self._tail = Tail(view.head)
-            self.catch_up()
-        return self._open_tail()
+            tail = self._tail = Tail(view.head)
+        return tail
 
     def _put(self, plan: Plan, tail: Tail) -> bool:
         """Put the next segment; say whether the slot was ours."""

@@ -150,8 +150,7 @@ class EventLog:
         """Return the number of each of `aggregates`, all of one moment."""
         log = self._appender(database).log
         with log.turn:
-            log.know(aggregates=aggregates)
-            log.catch_up()
+            log.know_head(aggregates=aggregates)
             tail = log.tail
             return {aggregate: 0 if tail is None else tail.number(aggregate) or 0 for aggregate in aggregates}
 
@@ -161,8 +160,7 @@ class EventLog:
         entry = self._ledger.view(database, event_ids=[event_id]).known.get(event_id)
         if entry is None:
             with log.turn:
-                known = log.know(event_ids=[event_id])
-                log.catch_up()
+                known = log.know_head(event_ids=[event_id])
                 tail = log.tail
                 entry = known.get(event_id) or (tail.known(event_id) if tail is not None else None)
         return None if entry is None else self._recorded(database, entry)
@@ -171,8 +169,7 @@ class EventLog:
         """Return those of `event_ids` that the log, read to its head, has: any number, in one question."""
         log = self._appender(database).log
         with log.turn:
-            known = log.know(event_ids=event_ids)
-            log.catch_up()
+            known = log.know_head(event_ids=event_ids)
             tail = log.tail
             return {name for name in event_ids if name in known or (tail is not None and tail.known(name) is not None)}
 
