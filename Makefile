@@ -25,7 +25,7 @@ fmt: setup ## format, and fix what can be fixed
 
 lint: setup ## format, rules, types, import contracts
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

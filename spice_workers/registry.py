@@ -1,8 +1,7 @@
 """The registry worker: datasets, mappings and runs."""
 
-from spice_core.services.apply_registry import RegistryHandler
-
 from spice_core.bootstrap import Platform
+from spice_core.services.apply_registry import RegistryHandler
 from spice_core.services.handling import Handler
 
 
