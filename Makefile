@@ -52,7 +52,7 @@ docs: setup ## run the code samples of the docs
 	$(PYTEST) tests/architecture/test_docs.py
 
 lock: setup ## resolve the versions anew, with hashes and without naming an index
-	$(BIN)/uv pip compile --universal --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --no-header --extra full --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what was installed and made here
 	rm -rf $(VENV) .spice .pytest_cache .mypy_cache .ruff_cache .hypothesis

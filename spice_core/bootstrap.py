@@ -28,6 +28,7 @@ from spice_core.ports.event_feed import EventFeed
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
+from spice_core.ports.object_store import ObjectStore
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
@@ -53,6 +54,7 @@ class Platform:
     settings: Settings
     clock: Clock
     ids: IdSource
+    objects: ObjectStore
     log: EventLog
     ledger: Ledger
     work: WorkLedger
@@ -133,7 +135,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
     stack.callback(postgres.close)
     closing = _Closing(stack)
     clock, ids = SystemClock(), RandomIds()
-    store = closing(LocalObjectStore(state_directory(settings) / "objects"))
+    store = closing(_object_store(settings))
     ledger = closing(PostgresLedger(postgres))
     log = EventLog(store=store, ledger=ledger, clock=clock, ids=ids, writer_id=f"{process}-{os.getpid()}")
     log.start()
@@ -145,12 +147,13 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         settings=settings,
         clock=clock,
         ids=ids,
+        objects=store,
         log=log,
         ledger=ledger,
         work=work,
-        feed=closing(LogEventFeed(log)),
+        feed=closing(_event_feed(settings, log)),
         graph=graph,
-        search=closing(PostgresSearchIndex(postgres)),
+        search=closing(_search_index(settings, postgres)),
         statuses=closing(PostgresCommandStatuses(postgres)),
         lineage=closing(PostgresLineageStore(postgres)),
         audit=closing(PostgresAuditStore(postgres)),
@@ -160,6 +163,20 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
         closing=stack.pop_all(),
     )
+
+
+def _object_store(settings: Settings) -> ObjectStore:
+    return LocalObjectStore(state_directory(settings) / "objects")
+
+
+def _event_feed(settings: Settings, log: EventLog) -> EventFeed:
+    del settings
+    return LogEventFeed(log)
+
+
+def _search_index(settings: Settings, postgres: Postgres) -> SearchIndex:
+    del settings
+    return PostgresSearchIndex(postgres)
 
 
 class _Closing:

@@ -24,7 +24,7 @@
     |  `- SlotTaken                      another writer holds this key of the object store
     |- RateLimited                       (retryable) too many requests
     |- Unavailable                       (retryable) a part is down or too slow
-    |  |- StoreUnavailable  GraphUnavailable  SearchUnavailable  LedgerUnavailable
+    |  |- StoreUnavailable  GraphUnavailable  SearchUnavailable  LedgerUnavailable  FeedUnavailable  CacheUnavailable
     |  |- LogBehind                      the ledger trails the log too far: slow down
     |  `- LeaseLost                      another owner holds the work now
     |- IntegrityViolation                stored bytes contradict themselves: an operator must look
@@ -290,6 +290,18 @@ class LedgerUnavailable(Unavailable):
     """The ledger does not answer."""
 
     code = "ledger_unavailable"
+
+
+class FeedUnavailable(Unavailable):
+    """The engine that delivers events does not answer; nothing is lost, the log has them."""
+
+    code = "feed_unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    """The cache does not answer; whoever uses it goes on without."""
+
+    code = "cache_unavailable"
 
 
 class LogBehind(Unavailable):

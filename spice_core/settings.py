@@ -46,7 +46,77 @@ class Settings(BaseSettings):
         description="a PostgreSQL server; unset: the embedded one",
     )
     postgres_pool_size: int = Field(10, ge=2, le=200, validation_alias="SPICE_POSTGRES_POOL_SIZE")
-    object_store: Literal["local"] = Field("local", validation_alias="SPICE_OBJECT_STORE")
+    object_store: Literal["local", "s3"] = Field(
+        "local", validation_alias="SPICE_OBJECT_STORE", description="where the event log and the bytes of datasets live"
+    )
+    s3_endpoint: str | None = Field(
+        None,
+        validation_alias=_named("SPICE_S3_ENDPOINT", "AWS_ENDPOINT_URL"),
+        description="MinIO, SeaweedFS …; unset: AWS itself",
+    )
+    s3_region: str = Field("us-east-1", validation_alias=_named("SPICE_S3_REGION", "AWS_REGION"))
+    s3_access_key: SecretStr | None = Field(None, validation_alias=_named("SPICE_S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"))
+    s3_secret_key: SecretStr | None = Field(None, validation_alias=_named("SPICE_S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"))
+    s3_bucket: str = Field("spice-event-store", validation_alias=_named("SPICE_S3_BUCKET", "EVENT_STORE_BUCKET"))
+    s3_prefix: str = Field("", validation_alias="SPICE_S3_PREFIX", description="before every key, for a shared bucket")
+    s3_addressing: Literal["path", "virtual"] = Field(
+        "path", validation_alias=_named("SPICE_S3_ADDRESSING", "EVENT_STORE_S3_ADDRESSING_STYLE")
+    )
+    s3_require_tls: bool = Field(
+        False,
+        validation_alias=_named("SPICE_S3_REQUIRE_TLS", "EVENT_STORE_REQUIRE_TLS"),
+        description="refuse an endpoint that begins with http:// (production always does, but on loopback)",
+    )
+    s3_ca_file: Path | None = Field(None, validation_alias="SPICE_S3_CA_FILE", description="a CA of your own, PEM")
+    s3_timeout_seconds: float = Field(10.0, gt=0, validation_alias="SPICE_S3_TIMEOUT_SECONDS", description="of one request")
+
+    pack_segments: int = Field(
+        500, ge=2, le=10_000, validation_alias="SPICE_PACK_SEGMENTS", description="segments that are copied into one pack"
+    )
+    pack_interval_seconds: float = Field(
+        60.0, ge=0, validation_alias="SPICE_PACK_INTERVAL_SECONDS", description="how often packs are written; 0: never"
+    )
+
+    event_feed: Literal["log", "kafka"] = Field(
+        "log", validation_alias="SPICE_EVENT_FEED", description="what delivers the log to the workers"
+    )
+    kafka_bootstrap_servers: str = Field("127.0.0.1:39092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_topic_prefix: str = Field("", validation_alias="SPICE_KAFKA_TOPIC_PREFIX", description="for a shared cluster")
+    kafka_partitions: int = Field(3, ge=1, le=1000, validation_alias="SPICE_KAFKA_PARTITIONS", description="of each topic")
+    kafka_replication: int = Field(1, ge=1, le=9, validation_alias="SPICE_KAFKA_REPLICATION")
+    kafka_retention_hours: int = Field(168, ge=1, validation_alias="SPICE_KAFKA_RETENTION_HOURS")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL"
+    )
+    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", validation_alias="KAFKA_SASL_MECHANISM")
+    kafka_username: str | None = Field(None, validation_alias="KAFKA_USERNAME")
+    kafka_password: SecretStr | None = Field(None, validation_alias="KAFKA_PASSWORD")
+    kafka_ca_file: Path | None = Field(None, validation_alias="KAFKA_CA_FILE")
+
+    search_index: Literal["postgres", "elasticsearch"] = Field("postgres", validation_alias="SPICE_SEARCH_INDEX")
+    elasticsearch_url: str = Field("http://127.0.0.1:9200", validation_alias="ELASTICSEARCH_URL")
+    elasticsearch_api_key: SecretStr | None = Field(None, validation_alias="ELASTICSEARCH_API_KEY")
+    elasticsearch_username: str | None = Field(None, validation_alias="ELASTICSEARCH_USERNAME")
+    elasticsearch_password: SecretStr | None = Field(None, validation_alias="ELASTICSEARCH_PASSWORD")
+    elasticsearch_ca_file: Path | None = Field(None, validation_alias="ELASTICSEARCH_CA_FILE")
+    elasticsearch_index_prefix: str = Field(
+        "spice", validation_alias="SPICE_ELASTICSEARCH_INDEX_PREFIX", description="before every index, for a shared cluster"
+    )
+    elasticsearch_replicas: int = Field(0, ge=0, le=9, validation_alias="SPICE_ELASTICSEARCH_REPLICAS")
+    elasticsearch_timeout_seconds: float = Field(10.0, gt=0, validation_alias="SPICE_ELASTICSEARCH_TIMEOUT_SECONDS")
+
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="command-status cache and shared rate limits; unset, or gone: each process limits for itself",
+    )
+    command_status_ttl_seconds: int = Field(
+        3600, ge=0, validation_alias="COMMAND_STATUS_TTL_SECONDS", description="how long Redis keeps a status; 0: for ever"
+    )
+
+    otlp_endpoint: str | None = Field(
+        None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="where traces go, HTTP (4318); unset: no traces"
+    )
 
     listen_host: str = Field("127.0.0.1", validation_alias="SPICE_HOST", description="the address the apps listen on")
     oms_port: int = Field(8000, ge=1, le=65535, validation_alias="OMS_PORT")

@@ -131,10 +131,10 @@ class Runner:
             self._parts.feed.wait(seconds=self._parts.limits.tick_seconds)
 
     def _look_at(self, database: str, now: float) -> None:
-        """Look how far one log is; a quiet one is looked at less and less often."""
+        """Look what the feed has of one log; a quiet one is looked at less and less often."""
         due_at, pause, known = self._looked_at.get(database, (0.0, 0.0, -1))
         if now >= due_at:
-            head = self._parts.log.head(database).position
+            head = self._parts.feed.newest(database)
             longest = min(self._parts.limits.idle_seconds, _LOOK_SECONDS * len(self._looked_at))
             pause = 0.0 if head != known else min(longest, pause * 1.2 + 0.001)
             self._looked_at[database] = (now + pause, pause, head)

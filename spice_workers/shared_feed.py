@@ -23,6 +23,9 @@ class SharedFeed(EventFeed):
     def databases(self) -> list[str]:
         return self._inner.databases()
 
+    def newest(self, database: str) -> int:
+        return self._inner.newest(database)
+
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:
         kept = self._kept(database, after, limit)
         if kept:

@@ -57,6 +57,9 @@ class UnreliableFeed(EventFeed):
     def databases(self) -> list[str]:
         return self._inner.databases()
 
+    def newest(self, database: str) -> int:
+        return self._inner.newest(database)
+
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:
         back = min(after, self._random.randrange(4))
         events = list(self._inner.poll(consumer, database, after=after - back, limit=limit + back))

@@ -21,6 +21,13 @@ class EventFeed(ABC):
         """Return every database that has a log, in name order."""
 
     @abstractmethod
+    def newest(self, database: str) -> int:
+        """Return the position of the newest event of `database` that the feed knows of, 0 for none: is a poll worth it?
+
+        Never ahead of the log; it may lag behind, and catches up by itself. Raises as `poll`.
+        """
+
+    @abstractmethod
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:
         """Return the next events after position `after`, up to about `limit` (whole segments may make it more).
 

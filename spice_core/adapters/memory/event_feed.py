@@ -43,6 +43,11 @@ class MemoryEventFeed(EventFeed):
             self._check_open()
             return sorted(self._events)
 
+    def newest(self, database: str) -> int:
+        with self._news:
+            self._check_open()
+            return max((event.position for event in self._events.get(database, [])), default=0)
+
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:  # noqa: ARG002
         with self._news:
             self._check_open()

@@ -20,6 +20,10 @@ class LogEventFeed(EventFeed):
         self._check_open()
         return self._log.databases()
 
+    def newest(self, database: str) -> int:
+        self._check_open()
+        return self._log.head(database).position
+
     def poll(self, consumer: str, database: str, *, after: int, limit: int = 1000) -> Sequence[RecordedEvent]:  # noqa: ARG002 - every consumer gets the same
         self._check_open()
         return self._log.read(database, after=after, limit=limit)
