@@ -1,10 +1,7 @@
 """The contract of `GraphStore`: branches, history, differences, ancestors. Each test is a sentence of the port."""
 
-from collections.abc import Iterator
-
 import pytest
 from graph_samples import START, Writer, batch, node, removal
-from graph_store_adapters import GRAPH_STORES, a_writer
 
 from spice_core.domain.graph import Direction
 from spice_core.errors import (
@@ -14,12 +11,6 @@ from spice_core.errors import (
     Conflict,
     DatabaseNotFound,
 )
-
-
-@pytest.fixture(params=GRAPH_STORES)
-def writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
-    """A writer on a new database `shop`."""
-    yield from a_writer(request)
 
 
 def keys(writer: Writer, ref: str = "main") -> list[str]:

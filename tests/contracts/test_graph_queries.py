@@ -1,11 +1,9 @@
 """The contract of `GraphView`: pages, orders, filters. Each test is a sentence of the port."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from graph_samples import Writer, node, removal
-from graph_store_adapters import GRAPH_STORES, a_writer
 
 from spice_core.domain.graph import Direction, NodePage
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
@@ -15,12 +13,6 @@ from spice_core.errors import (
     InvalidQuery,
 )
 from spice_core.ports.graph_store import GraphView
-
-
-@pytest.fixture(params=GRAPH_STORES)
-def writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
-    """A writer on a new database `shop`."""
-    yield from a_writer(request)
 
 
 def view(writer: Writer, ref: str = "main") -> GraphView:

@@ -2,12 +2,11 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from graph_samples import START, Writer, batch, node, removal
-from graph_store_adapters import GRAPH_STORES, a_writer
 
 from spice_core.domain.graph import Commit, Direction
 from spice_core.errors import (
@@ -19,12 +18,6 @@ from spice_core.errors import (
     DatabaseNotFound,
     InvalidInput,
 )
-
-
-@pytest.fixture(params=GRAPH_STORES)
-def writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
-    """A writer on a new database `shop`."""
-    yield from a_writer(request)
 
 
 def keys(writer: Writer, ref: str = "main") -> list[str]:

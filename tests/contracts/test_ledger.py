@@ -1,27 +1,16 @@
 """The contract of `Ledger`, sentence by sentence, on every adapter."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
-from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.domain.event_keys import event_key
 from spice_core.errors import Closed, LedgerUnavailable
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    if request.param == "memory":
-        yield MemoryLedger()
-        return
-    postgres = Postgres(request.getfixturevalue("clean_database"))
-    yield PostgresLedger(postgres)
-    postgres.close()
 
 
 def entry(position: int, *, aggregate: str = "Instance|a", number: int | None = None, is_command: bool = True) -> IndexEntry:

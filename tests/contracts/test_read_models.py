@@ -1,22 +1,17 @@
 """The contracts of `CommandStatuses`, `LineageStore` and `AuditStore`, on every adapter."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
-from spice_core.adapters.memory.audit_store import MemoryAuditStore
-from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
-from spice_core.adapters.memory.lineage_store import MemoryLineageStore
 from spice_core.adapters.postgres.audit_store import PostgresAuditStore
 from spice_core.adapters.postgres.command_statuses import PostgresCommandStatuses
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
 from spice_core.domain.read_models import AuditEntry, CommandState, LineageRecord, StatusChange
 from spice_core.errors import Closed, LedgerUnavailable
-from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore, Projection
 
 _NAMES = count()
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,30 +21,6 @@ _PENDING, _RUNNING, _DONE, _FAILED = (
     CommandState.COMPLETED,
     CommandState.FAILED,
 )
-
-
-def _stores(kind: str, request: pytest.FixtureRequest, memory: type, postgres: type) -> Iterator:
-    if kind == "memory":
-        yield memory()
-        return
-    pool = Postgres(request.getfixturevalue("postgres_dsn"), max_size=2)
-    yield postgres(pool)
-    pool.close()
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def statuses(request: pytest.FixtureRequest) -> Iterator[CommandStatuses]:
-    yield from _stores(request.param, request, MemoryCommandStatuses, PostgresCommandStatuses)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def lineage(request: pytest.FixtureRequest) -> Iterator[LineageStore]:
-    yield from _stores(request.param, request, MemoryLineageStore, PostgresLineageStore)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def audit(request: pytest.FixtureRequest) -> Iterator[AuditStore]:
-    yield from _stores(request.param, request, MemoryAuditStore, PostgresAuditStore)
 
 
 @pytest.fixture
@@ -265,19 +236,6 @@ def test_repeated_delivery_changes_no_audit(audit, db):
 
 
 # What all three promise
-
-
-_KINDS = [
-    (MemoryCommandStatuses, PostgresCommandStatuses),
-    (MemoryLineageStore, PostgresLineageStore),
-    (MemoryAuditStore, PostgresAuditStore),
-]
-
-
-@pytest.fixture(params=[(kind, *pair) for pair in _KINDS for kind in ("memory", "postgres")])
-def projection(request: pytest.FixtureRequest) -> Iterator[Projection]:
-    kind, memory, postgres = request.param
-    yield from _stores(kind, request, memory, postgres)
 
 
 def test_rows_and_position_move_together_and_never_back(projection, db):

@@ -1,29 +1,15 @@
 """The contract of `Registry`, sentence by sentence, on every adapter."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from spice_core.adapters.memory.registry import MemoryRegistry
-from spice_core.adapters.postgres.connection import Postgres
-from spice_core.adapters.postgres.registry import PostgresRegistry
 from spice_core.domain.datasets import ClassMapping, Column, Dataset, DatasetVersion, FieldMapping, ObjectifyRun
 from spice_core.errors import Closed
 from spice_core.ports.registry import Registry, RegistryChange
 
 AT = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
-    if request.param == "memory":
-        yield MemoryRegistry()
-        return
-    postgres = Postgres(request.getfixturevalue("clean_database"))
-    yield PostgresRegistry(postgres)
-    postgres.close()
 
 
 def dataset(name: str, *, branch: str = "main") -> Dataset:

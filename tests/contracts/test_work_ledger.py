@@ -1,38 +1,18 @@
 """The contract of `WorkLedger`, on every adapter."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import psycopg
 import pytest
 
-from spice_core.adapters.memory.work_ledger import MemoryWorkLedger
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
-from spice_core.adapters.system.clock import SystemClock
 from spice_core.errors import Closed, LeaseLost, LedgerUnavailable, NotFound
 from spice_core.ports.work_ledger import Claim, WorkItem, WorkLedger
 
 _NAMES = count()
 HOUR = 3600.0
-
-
-@contextmanager
-def _ledgers(kind: str, request: pytest.FixtureRequest) -> Iterator[WorkLedger]:
-    if kind == "memory":
-        yield MemoryWorkLedger(SystemClock())
-        return
-    postgres = Postgres(request.getfixturevalue("postgres_dsn"), max_size=4)
-    yield PostgresWorkLedger(postgres)
-    postgres.close()
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def work(request: pytest.FixtureRequest) -> Iterator[WorkLedger]:
-    with _ledgers(request.param, request) as ledger:
-        yield ledger
 
 
 @pytest.fixture
