@@ -1,20 +1,30 @@
 """One platform of real processes for the whole session, without tokens, and apps with tokens beside it."""
 
 import itertools
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 
 import httpx2
 import pytest
+from profiles import full_profile, new_database
 from running import OPEN, Running, free_port
 
 TOKEN = "journey-token"  # noqa: S105 - of these tests only
 _NUMBERS = itertools.count()
 
 
+@pytest.fixture(scope="session", params=["embedded", pytest.param("full", marks=pytest.mark.full)])
+def profile(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """The settings of a profile: every part embedded, or every part that has an engine of its own on that engine."""
+    return {} if request.param == "embedded" else full_profile(request)
+
+
 @pytest.fixture(scope="session")
-def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(profile: Mapping[str, str], postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Workers and the three apps without tokens."""
-    found = Running.on(tmp_path_factory.mktemp("platform"), postgres_dsn, {**OPEN, "SPICE_RATE_LIMIT_ENABLED": "false"})
+    dsn = new_database(postgres_server, f"journeys_{uuid.uuid4().hex[:12]}")
+    settings = {**OPEN, "SPICE_RATE_LIMIT_ENABLED": "false", **profile}
+    found = Running.on(tmp_path_factory.mktemp("platform"), dsn, settings)
     try:
         found.start_workers()
         found.start("oms", "bff", "funnel")
