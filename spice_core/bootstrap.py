@@ -3,11 +3,19 @@
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.adapters.localfs.object_store import LocalObjectStore
+from spice_core.adapters.memory.audit_store import MemoryAuditStore
+from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
+from spice_core.adapters.memory.graph_store import MemoryGraphStore
+from spice_core.adapters.memory.ledger import MemoryLedger
+from spice_core.adapters.memory.lineage_store import MemoryLineageStore
+from spice_core.adapters.memory.registry import MemoryRegistry
+from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.adapters.postgres.audit_store import PostgresAuditStore
 from spice_core.adapters.postgres.command_statuses import PostgresCommandStatuses
 from spice_core.adapters.postgres.connection import Postgres
@@ -22,6 +30,7 @@ from spice_core.adapters.postgres.search_index import PostgresSearchIndex
 from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
+from spice_core.errors import ConfigurationError
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.event_feed import EventFeed
@@ -33,9 +42,13 @@ from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageSto
 from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
 from spice_core.ports.table_engine import TableEngine
+from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
+from spice_core.services.observed_log import ObservedEventLog
+from spice_core.services.platform_metrics import PlatformMetrics
+from spice_core.services.replay_log import LogStores
 from spice_core.services.submit_commands import CommandLimits, CommandService
 from spice_core.settings import Settings
 
@@ -68,6 +81,8 @@ class Platform:
     datasets: DatasetStore
     tables: TableEngine
     commands: CommandService
+    tracer: Tracer
+    metrics: PlatformMetrics
     closing: ExitStack = field(repr=False)
 
     def close(self) -> None:
@@ -101,6 +116,36 @@ def stop_infrastructure(settings: Settings) -> None:
         stop_embedded(postgres_directory(settings))
 
 
+def live_stores(parts: Platform) -> LogStores:
+    """Return the log of a platform and every store that follows it, for a comparison with a replay."""
+    return LogStores(
+        log=parts.log,
+        ledger=parts.ledger,
+        graph=parts.graph,
+        search=parts.search,
+        statuses=parts.statuses,
+        lineage=parts.lineage,
+        audit=parts.audit,
+        registry=parts.registry,
+    )
+
+
+def empty_stores(parts: Platform) -> LogStores:
+    """Return the log of a platform and empty stores in memory, to replay it into."""
+    ledger = MemoryLedger()
+    log = EventLog(store=parts.objects, ledger=ledger, clock=parts.clock, ids=parts.ids, writer_id="replay")
+    return LogStores(
+        log=log,
+        ledger=ledger,
+        graph=MemoryGraphStore(),
+        search=MemorySearchIndex(),
+        statuses=MemoryCommandStatuses(),
+        lineage=MemoryLineageStore(),
+        audit=MemoryAuditStore(),
+        registry=MemoryRegistry(),
+    )
+
+
 def companion_dsn(settings: Settings, database: str) -> str:
     """Return the DSN of another database on the same PostgreSQL server, created if it is the embedded one."""
     if settings.postgres_url is None:
@@ -131,13 +176,22 @@ def _postgres_dsn(settings: Settings) -> str:
 
 
 def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
+    closing = _Closing(stack)
+    tracer, metrics = closing(_tracer(settings, process)), PlatformMetrics()
     postgres = Postgres(start_infrastructure(settings), max_size=settings.postgres_pool_size)
     stack.callback(postgres.close)
-    closing = _Closing(stack)
     clock, ids = SystemClock(), RandomIds()
     store = closing(_object_store(settings))
     ledger = closing(PostgresLedger(postgres))
-    log = EventLog(store=store, ledger=ledger, clock=clock, ids=ids, writer_id=f"{process}-{os.getpid()}")
+    log = ObservedEventLog(
+        store=store,
+        ledger=ledger,
+        clock=clock,
+        ids=ids,
+        writer_id=f"{process}-{os.getpid()}",
+        tracer=tracer,
+        metrics=metrics,
+    )
     log.start()
     closing(log)
     graph = closing(PostgresGraphStore(postgres))
@@ -161,8 +215,24 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
         tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
+        tracer=tracer,
+        metrics=metrics,
         closing=stack.pop_all(),
     )
+
+
+def _tracer(settings: Settings, process: str) -> Tracer:
+    if settings.otlp_endpoint is None:
+        return SilentTracer()
+    try:
+        from spice_core.adapters.otel.tracer import OtelTracer, otlp_processor  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            'OTEL_EXPORTER_OTLP_ENDPOINT needs the extra of traces: pip install "spice-harvester[otel]"'
+        ) from error
+    processor = otlp_processor(settings.otlp_endpoint)
+    ratio = settings.trace_sample_ratio
+    return OtelTracer(processor, process=process, version=version("spice-harvester"), sample_ratio=ratio)
 
 
 def _object_store(settings: Settings) -> ObjectStore:

@@ -30,6 +30,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("query", "spice_api.cli.query:query", "Ask the graph, over any number of hops."),
     ("why", "spice_api.cli.why:why", "Explain why a node or an edge is there."),
     ("log", "spice_api.cli.log:app", "Verify, follow and read the event log."),
+    ("check", "spice_api.cli.check:check", "Replay the log into empty stores and compare them with the live ones."),
     ("rebuild", "spice_api.cli.rebuild:app", "Build projections anew from the log, and compare."),
     ("dead-letters", "spice_api.cli.dead_letters:app", "Look at events that no retry helped; retry or discard them."),
     ("config", "spice_api.cli.config:app", "Check and show the settings."),

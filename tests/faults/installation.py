@@ -14,7 +14,7 @@ from typing import Any
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.domain.read_models import FINAL_STATES, CommandState
 from spice_core.errors import SpiceError
-from spice_core.services.compare_search import compare_search
+from tests.faults.oracle import assert_sound
 from spice_core.settings import load_settings
 from spice_workers.__main__ import handlers_of, runner_of
 from spice_workers.metrics import WorkerMetrics
@@ -126,8 +126,7 @@ class Installation:
         nodes = platform.graph.view(DB).page(["Person"], limit=1000).nodes
         expected: dict[str, Any] = {f"Person/p{n}": {"person_id": f"p{n}", "f0": "0", "f1": "1", "f2": "2"} for n in range(count)}
         assert {node.key: dict(node.document) for node in nodes} == expected
-        comparison = compare_search(log=platform.log, graph=platform.graph, search=platform.search, database=DB)
-        assert comparison.is_equal, comparison
+        assert_sound(platform, DB)
         events = platform.log.read(DB, after=0, limit=1_000_000)
         asked = [recorded.event.event_id for recorded in events if recorded.event.is_command]
         answered = [recorded.event.command_id for recorded in events if not recorded.event.is_command]
