@@ -14,10 +14,10 @@ from typing import Any
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.domain.read_models import FINAL_STATES, CommandState
 from spice_core.errors import SpiceError
-from tests.faults.oracle import assert_sound
 from spice_core.settings import load_settings
 from spice_workers.__main__ import handlers_of, runner_of
 from spice_workers.metrics import WorkerMetrics
+from tests.faults.oracle import assert_sound
 from tests.write_path import a_class, text
 
 DB = "shop"
