@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: one PostgreSQL server per run, one migrated database per worker."""
+"""Fixtures of the whole suite: one server of each kind per run, one migrated database per worker."""
 
 import itertools
 import os
@@ -10,13 +10,41 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from servers import (
+    NOT_RUN,
+    elasticsearch_server,
+    kafka_server,
+    own_module_server,
+    own_server,
+    redis_server,
+    remove_servers,
+    s3_server,
+)
+from servers import ROOT as _ROOT
 
 from spice_core.adapters.postgres.embedded import NOT_DURABLE, start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import migrate
 
 _PREFIX = "spice-pytest-"
 _NUMBERS = itertools.count()
-_ROOT = pytest.StashKey[Path]()
+__all__ = ["elasticsearch_server", "kafka_server", "own_module_server", "own_server", "redis_server", "s3_server"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what tests on real servers need to be told."""
+    parser.addoption(
+        "--require-full", action="store_true", help="tests marked `full` fail, not skip, where their server cannot start"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the rows that did not run for want of a server."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    rows = [(report.nodeid, report.longrepr[2]) for report in skipped if NOT_RUN in str(report.longrepr)]
+    if rows:
+        terminalreporter.section(f"{len(rows)} rows did not run: their server did not start")
+        for name, reason in rows:
+            terminalreporter.write_line(f"{name}: {reason.splitlines()[0]}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +86,7 @@ def _remove_left_overs() -> None:
 
 def _remove(root: Path) -> None:
     if root.exists():
+        remove_servers(root)
         stop_embedded(root / "postgres")
         shutil.rmtree(root, ignore_errors=True)
 
