@@ -40,6 +40,10 @@ class CommandStatuses(Projection):
         """Return the status, or None for an unknown command."""
 
     @abstractmethod
+    def of_commands(self, command_ids: Sequence[str]) -> list[CommandStatus]:
+        """Return the statuses of those of `command_ids` that are known, in no order; one per database that has the command."""
+
+    @abstractmethod
     def note_attempt(self, command_ids: Sequence[str], *, error: str, at: datetime) -> None:
         """Show commands that are not final as RETRYING with one more attempt; a later `apply` wins over it."""
 

@@ -34,6 +34,12 @@ class MemoryCommandStatuses(MemoryProjection, CommandStatuses):
             found = [status for (known, _), status in self._statuses.items() if known == command_id]
             return copy.deepcopy(max(found, key=lambda status: status.submitted_at)) if found else None
 
+    def of_commands(self, command_ids: Sequence[str]) -> list[CommandStatus]:
+        with self._lock:
+            self._check_open()
+            wanted = set(command_ids)
+            return [copy.deepcopy(status) for (known, _), status in self._statuses.items() if known in wanted]
+
     def note_attempt(self, command_ids: Sequence[str], *, error: str, at: datetime) -> None:
         with self._lock:
             self._check_open()

@@ -37,6 +37,11 @@ class PostgresCommandStatuses(PostgresProjection, CommandStatuses):
             row = connection.execute(self._sql["status"], {"command_id": command_id}).fetchone()
         return _status(row) if row else None
 
+    def of_commands(self, command_ids: Sequence[str]) -> list[CommandStatus]:
+        with self._reading() as connection:
+            rows = connection.execute(self._sql["statuses_of_commands"], {"command_ids": list(command_ids)}).fetchall()
+        return [_status(row) for row in rows]
+
     def note_attempt(self, command_ids: Sequence[str], *, error: str, at: datetime) -> None:
         with self._reading() as connection:
             wanted = {"command_ids": sorted(command_ids), "error": error, "at": at.isoformat(), "final": _FINAL}

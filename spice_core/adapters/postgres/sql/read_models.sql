@@ -73,6 +73,11 @@ SELECT command_id, database, state, command_type, aggregate_id, submitted_at, co
   FROM spice_read.command_statuses WHERE command_id = %(command_id)s
  ORDER BY submitted_at DESC, database LIMIT 1;
 
+-- name: statuses_of_commands
+SELECT command_id, database, state, command_type, aggregate_id, submitted_at, completed_at, result, error, retry_count,
+       total, done, failed, errors, history
+  FROM spice_read.command_statuses WHERE command_id = ANY (%(command_ids)s::text[]);
+
 -- name: note_attempt
 UPDATE spice_read.command_statuses
    SET state = 'RETRYING', retry_count = retry_count + 1, error = %(error)s,

@@ -1,0 +1,1 @@
+"""Redis: what processes share and can do without."""
