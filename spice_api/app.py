@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
@@ -17,15 +18,16 @@ from spice_api.health.routes import router as health_router
 from spice_api.limits import BodyLimit, Gatekeeper
 from spice_api.metrics import HttpMetrics
 from spice_api.openapi import install_openapi
-from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import RefusalRecorder, append_refusals
 from spice_api.request_scope import RequestScope
+from spice_api.route_rates import RATE_HEADERS, RouteRates
 from spice_api.task_board import TaskBoard
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.settings import Settings
 
 _THREADS = 100
 """Routes run in threads, and a waiting client (`Prefer: wait`, server-sent events) holds one."""
+_LIMITER_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,15 @@ def create_app(info: AppInfo, *, settings: Settings, routers: Sequence[APIRouter
     """Return the app `info` with `routers`. It bootstraps its own platform when it starts, unless one is given.
 
     Raises:
-        ConfigurationError: tokens are switched off in a way that is refused.
+        ConfigurationError: tokens are switched off in a way that is refused, or a rate is none.
     """
-    gate = gate_of(info.name, settings)
+    gate, rates = gate_of(info.name, settings), RouteRates(info.name, settings, routers)
     app = FastAPI(
         title=info.title,
         summary=info.summary,
         description=info.description,
         version=version("spice-harvester"),
-        lifespan=_lifespan(info, settings, gate, platform),
+        lifespan=_lifespan(info, settings, gate, rates, platform),
         middleware=_middleware(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -70,21 +72,21 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"],
+            expose_headers=["X-Request-ID", "Retry-After", *RATE_HEADERS],
         )
         layers.insert(1, cors)
     return layers
 
 
 def _lifespan(
-    info: AppInfo, settings: Settings, gate: Gate, given: Platform | None
+    info: AppInfo, settings: Settings, gate: Gate, rates: RouteRates, given: Platform | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         platform = await anyio.to_thread.run_sync(lambda: bootstrap(settings, process=info.name)) if given is None else given
         app.state.platform = platform
-        app.state.edge = edge = _edge(info, settings, gate, platform)
+        app.state.edge = edge = _edge(info, settings, gate, rates, platform)
         try:
             yield
         finally:
@@ -96,15 +98,17 @@ def _lifespan(
     return run
 
 
-def _edge(info: AppInfo, settings: Settings, gate: Gate, platform: Platform) -> Edge:
-    buckets = TokenBuckets(limit=settings.rate_limit, window_seconds=settings.rate_limit_window_seconds, clock=platform.clock)
+def _edge(info: AppInfo, settings: Settings, gate: Gate, rates: RouteRates, platform: Platform) -> Edge:
     return Edge(
         settings=settings,
         clock=platform.clock,
         ids=platform.ids,
-        metrics=HttpMetrics(info.name),
+        metrics=HttpMetrics(info.name, platform=platform.metrics),
         gate=gate,
-        buckets=buckets if settings.rate_limit_enabled else None,
+        rates=rates,
+        limiter=platform.rate_limiter if settings.rate_limit_enabled else None,
+        limiter_threads=anyio.CapacityLimiter(_LIMITER_THREADS),
         refusals=RefusalRecorder(lambda held: append_refusals(platform.log, platform.clock, platform.ids, held)),
         tasks=TaskBoard(clock=platform.clock, ids=platform.ids),
+        tracer=platform.tracer,
     )

@@ -1,32 +1,42 @@
 """What the layers in front of the routes work with, wired once per app."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
+from anyio import CapacityLimiter
 from starlette.types import Scope
 
 from spice_api.auth import Gate
 from spice_api.metrics import HttpMetrics
-from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import RefusalRecorder
+from spice_api.route_rates import RouteRates
 from spice_api.task_board import TaskBoard
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
+from spice_core.ports.rate_limiter import RateLimiter
+from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The parts of one app's outer layers; `buckets` is None where rates are not limited."""
+    """The parts of one app's outer layers; `limiter` is None where rates are not limited.
+
+    `limiter_threads` are the threads in which a remote limiter is asked.
+    """
 
     settings: Settings
     clock: Clock
     ids: IdSource
     metrics: HttpMetrics
     gate: Gate
-    buckets: TokenBuckets | None
+    rates: RouteRates
+    limiter: RateLimiter | None
+    limiter_threads: CapacityLimiter
     refusals: RefusalRecorder
     tasks: TaskBoard
+    tracer: Tracer = field(default_factory=SilentTracer)
+    untraced: Tracer = field(default_factory=SilentTracer)
 
     def body_limit(self, path: str) -> int:
         """Return how many bytes the body of a request to `path` may have."""

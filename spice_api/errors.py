@@ -49,6 +49,7 @@ class Problem:
     details: Mapping[str, Any] = field(default_factory=dict)
     errors: Sequence[Mapping[str, Any]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def problem_of(error: SpiceError) -> Problem:
@@ -65,6 +66,7 @@ def problem_of(error: SpiceError) -> Problem:
         details=details,
         errors=list(errors)[:_MAX_ERRORS] if isinstance(errors, Sequence) and not isinstance(errors, str) else (),
         headers=_headers_of(error),
+        more=_rate_of(error),
     )
 
 
@@ -85,6 +87,7 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
         "message": problem.message,
         "errors": list(problem.errors),
         "details": dict(problem.details),
+        **problem.more,
     }
     content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
     return Response(content, status_code=problem.status, media_type=PROBLEM_JSON, headers=dict(problem.headers))
@@ -154,9 +157,16 @@ def _conflict_detail(error: SpiceError) -> Mapping[str, Any] | None:
     return {"error": error.code, **error.details}
 
 
+def _rate_of(error: SpiceError) -> dict[str, Any]:
+    """Return the fields by which clients of the rate limit know it."""
+    if not isinstance(error, RateLimited) or "window" not in error.details:
+        return {}
+    return {"error": "Rate limit exceeded", **{name: error.details[name] for name in ("retry_after", "limit", "window")}}
+
+
 def _headers_of(error: SpiceError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, RateLimited | Unavailable):
-        return {"Retry-After": str(max(1, int(error.details.get("retry_after_seconds", _RETRY_AFTER_SECONDS))))}
+        return {"Retry-After": str(max(1, int(error.details.get("retry_after", _RETRY_AFTER_SECONDS))))}
     return {}

@@ -1,20 +1,22 @@
 """Limits at the door: body sizes, tokens, rates. Pure ASGI, so that they hold before anything is read or parsed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spice_api.auth import ANONYMOUS
+from spice_api.auth import ANONYMOUS, Principal
 from spice_api.edge import edge_of
 from spice_api.errors import problem_of, problem_response
-from spice_api.rate_limit import Allowance
 from spice_api.refusals import Refusal
-from spice_core.errors import Forbidden, RateLimited, SpiceError, TooLarge, Unauthenticated
+from spice_api.route_rates import allowance_headers, whole_seconds
+from spice_core.errors import Forbidden, RateLimited, SpiceError, TooLarge, Unauthenticated, Unavailable
+from spice_core.ports.rate_limiter import Allowance, Charge
 
-_UNVERIFIED = "unverified"
 _UNLIMITED_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/api/v1/health", "/metrics"})
 
 
@@ -32,45 +34,30 @@ class Gatekeeper:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        allowance: Allowance | None = None
-        try:
-            scope["state"]["principal"] = ANONYMOUS
-            allowance = self._admit(scope)
-        except SpiceError as error:
-            await problem_response(problem_of(error), scope)(
-                scope, receive, _with_headers(send, error.details.pop("headers", {}))
-            )
-            return
-        await self.app(scope, receive, _with_headers(send, allowance.headers()) if allowance else send)
-
-    def _admit(self, scope: Scope) -> Allowance | None:
+        scope["state"]["principal"] = ANONYMOUS
+        problem: SpiceError | None = None
+        principal = ANONYMOUS
         try:
             principal = edge_of(scope).gate.admit(scope["path"], Headers(scope=scope))
-        except (Unauthenticated, Forbidden) as error:
-            self._note(scope, error)
-            self._take(_UNVERIFIED, scope)
-            raise
+        except SpiceError as error:
+            problem = error
+        allowance = await _take(scope, self._charges(scope, principal, problem))
+        headers = _headers_of(scope, allowance)
+        if allowance is not None and not allowance.is_allowed:
+            problem = _over(allowance)
+        if problem is not None:
+            await problem_response(problem_of(problem), scope)(scope, receive, _with_headers(send, headers))
+            return
         scope["state"]["principal"] = principal
-        return self._take(principal.name, scope)
+        await self.app(scope, receive, _with_headers(send, headers))
 
-    def _take(self, bucket: str, scope: Scope) -> Allowance | None:
-        buckets = edge_of(scope).buckets
-        if buckets is None or scope["path"] in _UNLIMITED_PATHS:
-            return None
-        allowance = buckets.take(bucket)
-        if not allowance.is_allowed:
-            raise RateLimited(
-                f"Rate limit exceeded: {allowance.limit} requests in {allowance.window_seconds} s; "
-                f"retry in {allowance.retry_after_seconds} s",
-                details={
-                    "limit": allowance.limit,
-                    "window": allowance.window_seconds,
-                    "retry_after": allowance.retry_after_seconds,
-                    "retry_after_seconds": allowance.retry_after_seconds,
-                    "headers": allowance.headers(),
-                },
-            )
-        return allowance
+    def _charges(self, scope: Scope, principal: Principal, problem: SpiceError | None) -> Sequence[Charge]:
+        """Return what the request costs; one that is refused for its headers counts with all such, whoever sent it."""
+        if problem is None:
+            return edge_of(scope).rates.charges(scope, principal)
+        if isinstance(problem, Unauthenticated | Forbidden):
+            self._note(scope, problem)
+        return () if isinstance(problem, Unavailable) else edge_of(scope).rates.refusal_charges()
 
     def _note(self, scope: Scope, error: SpiceError) -> None:
         edge, client = edge_of(scope), scope.get("client") or ("", 0)
@@ -109,6 +96,31 @@ class _CountedBody:
             # The framework turns other exceptions met while it reads a body into a 400.
             raise HTTPException(413, detail=_too_large(self.limit).message)
         return message
+
+
+async def _take(scope: Scope, charges: Sequence[Charge]) -> Allowance | None:
+    """Take `charges`; a limiter that is asked over the network is asked in a thread, and waiting requests hold none of those."""
+    edge = edge_of(scope)
+    if edge.limiter is None or not charges or scope["path"] in _UNLIMITED_PATHS:
+        return None
+    if not edge.limiter.is_remote:
+        return edge.limiter.take(charges)
+    return await anyio.to_thread.run_sync(edge.limiter.take, charges, limiter=edge.limiter_threads)
+
+
+def _headers_of(scope: Scope, allowance: Allowance | None) -> dict[str, str]:
+    if allowance is not None:
+        return allowance_headers(allowance)
+    return {"X-RateLimit-Disabled": "true"} if edge_of(scope).limiter is None else {}
+
+
+def _over(allowance: Allowance) -> RateLimited:
+    rate, seconds = allowance.rate, max(1, whole_seconds(allowance))
+    requests = rate.limit // rate.cost
+    return RateLimited(
+        f"Rate limit exceeded: {requests} requests in {rate.window_seconds} s; retry in {seconds} s",
+        details={"limit": rate.limit, "window": rate.window_seconds, "retry_after": seconds, "preset": rate.name},
+    )
 
 
 def _too_large(limit: int) -> TooLarge:

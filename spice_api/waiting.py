@@ -22,7 +22,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", re.IGN
 
 async def tracker_of(platform: PlatformDep) -> CommandTracker:
     """Return what follows commands on the running app's platform."""
-    return CommandTracker(statuses=platform.statuses, log=platform.log, clock=platform.clock)
+    return CommandTracker(statuses=platform.status_reader, log=platform.log, clock=platform.clock)
 
 
 TrackerDep = Annotated[CommandTracker, Depends(tracker_of)]

@@ -14,6 +14,7 @@ from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.memory.lineage_store import MemoryLineageStore
+from spice_core.adapters.memory.rate_limiter import MemoryRateLimiter
 from spice_core.adapters.memory.registry import MemoryRegistry
 from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.adapters.postgres.audit_store import PostgresAuditStore
@@ -30,6 +31,7 @@ from spice_core.adapters.postgres.search_index import PostgresSearchIndex
 from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
+from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
 from spice_core.errors import ConfigurationError
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
@@ -38,14 +40,18 @@ from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
 from spice_core.ports.object_store import ObjectStore
+from spice_core.ports.rate_limiter import RateLimiter
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
 from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.cached_statuses import CachedStatusReader, CachingCommandStatuses, StatusReader
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
+from spice_core.services.event_log.identity import LogIdentities
+from spice_core.services.limit_rates import FallbackRateLimiter
 from spice_core.services.observed_log import ObservedEventLog
 from spice_core.services.platform_metrics import PlatformMetrics
 from spice_core.services.replay_log import LogStores
@@ -75,12 +81,14 @@ class Platform:
     graph: GraphStore
     search: SearchIndex
     statuses: CommandStatuses
+    status_reader: StatusReader
     lineage: LineageStore
     audit: AuditStore
     registry: Registry
     datasets: DatasetStore
     tables: TableEngine
     commands: CommandService
+    rate_limiter: RateLimiter
     tracer: Tracer
     metrics: PlatformMetrics
     closing: ExitStack = field(repr=False)
@@ -101,6 +109,17 @@ def bootstrap(settings: Settings, *, process: str) -> Platform:
     """
     with ExitStack() as stack:
         return _wire(settings, process, stack)
+
+
+def log_lines(settings: Settings, *, process: str) -> None:
+    """Make this process, called `process`, log as the settings say (LOG_LEVEL, SPICE_LOG_FORMAT), without their secrets."""
+    secrets = settings.secrets()
+    start_logging(
+        level=settings.log_level,
+        is_json=settings.log_format == "json",
+        process=process,
+        secrets={*secrets.values(), *secrets_of_urls(secrets)},
+    )
 
 
 def start_infrastructure(settings: Settings) -> str:
@@ -196,6 +215,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
     closing(log)
     graph = closing(PostgresGraphStore(postgres))
     work = closing(PostgresWorkLedger(postgres))
+    near = _near_stores(settings, PostgresCommandStatuses(postgres), log, clock, closing)
     limits = CommandLimits(read_wait_seconds=settings.read_wait_seconds, max_property_count=settings.max_property_count)
     return Platform(
         settings=settings,
@@ -208,13 +228,15 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         feed=closing(_event_feed(settings, log)),
         graph=graph,
         search=closing(_search_index(settings, postgres)),
-        statuses=closing(PostgresCommandStatuses(postgres)),
+        statuses=near.statuses,
+        status_reader=near.status_reader,
         lineage=closing(PostgresLineageStore(postgres)),
         audit=closing(PostgresAuditStore(postgres)),
         registry=closing(PostgresRegistry(postgres)),
         datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
         tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
+        rate_limiter=near.rate_limiter,
         tracer=tracer,
         metrics=metrics,
         closing=stack.pop_all(),
@@ -235,8 +257,42 @@ def _tracer(settings: Settings, process: str) -> Tracer:
     return OtelTracer(processor, process=process, version=version("spice-harvester"), sample_ratio=ratio)
 
 
+def open_store(settings: Settings) -> ObjectStore:
+    """Open the store that the settings name, and nothing else: for moving a log between stores.
+
+    Raises:
+        ConfigurationError: it cannot work; names the setting.
+        StoreUnavailable: (retryable) it does not answer.
+    """
+    return _object_store(settings)
+
+
 def _object_store(settings: Settings) -> ObjectStore:
-    return LocalObjectStore(state_directory(settings) / "objects")
+    return LocalObjectStore(state_directory(settings) / "objects") if settings.object_store == "local" else _s3_store(settings)
+
+
+def _s3_store(settings: Settings) -> ObjectStore:
+    try:
+        from spice_core.adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - an optional extra
+        from spice_core.adapters.s3.options import S3Options, is_loopback  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigurationError('SPICE_OBJECT_STORE=s3 needs: pip install "spice-harvester[s3]"') from error
+    is_private = settings.s3_endpoint is not None and is_loopback(settings.s3_endpoint)
+    options = S3Options(
+        bucket=settings.s3_bucket,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key.get_secret_value() if settings.s3_access_key else None,
+        secret_key=settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else None,
+        prefix=settings.s3_prefix,
+        addressing=settings.s3_addressing,
+        ca_file=settings.s3_ca_file,
+        requires_tls=settings.s3_require_tls or (settings.is_production and not is_private),
+        timeout_seconds=settings.s3_timeout_seconds,
+    )
+    store = S3ObjectStore(options, clock=SystemClock(), ids=RandomIds())
+    store.check_bucket(creates=not settings.is_production)
+    return store
 
 
 def _event_feed(settings: Settings, log: EventLog) -> EventFeed:
@@ -247,6 +303,35 @@ def _event_feed(settings: Settings, log: EventLog) -> EventFeed:
 def _search_index(settings: Settings, postgres: Postgres) -> SearchIndex:
     del settings
     return PostgresSearchIndex(postgres)
+
+
+@dataclass(frozen=True, slots=True)
+class _NearStores:
+    """What Redis shares between processes, or what stands in for it."""
+
+    statuses: CommandStatuses
+    status_reader: StatusReader
+    rate_limiter: RateLimiter
+
+
+def _near_stores(settings: Settings, stored: CommandStatuses, log: EventLog, clock: Clock, closing: "_Closing") -> _NearStores:
+    local = MemoryRateLimiter(clock)
+    if settings.redis_url is None:
+        return _NearStores(closing(stored), stored, closing(local))
+    try:
+        from spice_core.adapters.redis.connection import RedisServer  # noqa: PLC0415 - an extra
+        from spice_core.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415
+        from spice_core.adapters.redis.status_cache import RedisStatusCache  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigurationError('REDIS_URL needs the extra of Redis: pip install "spice-harvester[redis]"') from error
+    server = closing(RedisServer(settings.redis_url.get_secret_value()))
+    server.check()
+    cache, identities = RedisStatusCache(server, ttl_seconds=settings.command_status_ttl_seconds), LogIdentities(log)
+    return _NearStores(
+        statuses=closing(CachingCommandStatuses(stored, cache=cache, origin_of=identities)),
+        status_reader=CachedStatusReader(stored, cache=cache, origin_of=identities),
+        rate_limiter=closing(FallbackRateLimiter(RedisRateLimiter(server), local=local)),
+    )
 
 
 class _Closing:

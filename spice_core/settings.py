@@ -117,6 +117,13 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="where traces go, HTTP (4318); unset: no traces"
     )
+    trace_sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        validation_alias="OTEL_TRACES_SAMPLER_ARG",
+        description="how many of the traces that begin here are recorded; a client that sends a trace decides itself",
+    )
 
     listen_host: str = Field("127.0.0.1", validation_alias="SPICE_HOST", description="the address the apps listen on")
     oms_port: int = Field(8000, ge=1, le=65535, validation_alias="OMS_PORT")
@@ -145,6 +152,11 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(30.0, gt=0, validation_alias="REQUEST_TIMEOUT")
     rate_limit: int = Field(1000, ge=1, validation_alias="SPICE_RATE_LIMIT", description="requests per window, per principal")
     rate_limit_window_seconds: int = Field(60, ge=1, validation_alias="SPICE_RATE_LIMIT_WINDOW_SECONDS")
+    rate_limit_presets: CommaList = Field(
+        default_factory=list,
+        validation_alias="SPICE_RATE_LIMIT_PRESETS",
+        description="other numbers for the kinds of routes, `name=limit/window`: standard, relaxed, burst, search, write",
+    )
     rate_limit_enabled: bool = Field(True, validation_alias="SPICE_RATE_LIMIT_ENABLED")
     read_wait_seconds: float = Field(
         2.0,
@@ -187,6 +199,11 @@ class Settings(BaseSettings):
     def state_path(self) -> Path:
         """The absolute state directory; not created by asking."""
         return self.state_dir.expanduser().absolute()
+
+    def secrets(self) -> dict[str, str]:
+        """Return the value of every secret that is set, by field name: what no line of a log may hold."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value.get_secret_value() for name, value in found.items() if isinstance(value, SecretStr)}
 
     def app_token(self, app: Literal["oms", "bff", "funnel"]) -> str | None:
         """Return the token that `app` requires: its own, else the shared one."""

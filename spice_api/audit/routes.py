@@ -11,6 +11,8 @@ from spice_api.dependencies import PlatformDep
 from spice_api.envelope import Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.reading import BarrierDep
+from spice_api.route_rates import counts_as
+from spice_core.domain.rates import STANDARD
 from spice_core.domain.read_models import AuditEntry
 from spice_core.errors import DatabaseNotFound, InvalidQuery
 from spice_core.services.event_log.reader import LogHead
@@ -65,7 +67,7 @@ def chain_head(platform: PlatformDep, database: DatabaseQuery) -> Envelope[Chain
     return Envelope(message=f"{database} is at position {head.position}", data=head)
 
 
-@router.get("/verify")
+@router.get("/verify", openapi_extra=counts_as(STANDARD))
 def verify_chain(platform: PlatformDep, database: DatabaseQuery) -> Envelope[ChainReport]:
     """Read the whole log of a database and check every hash; the time it takes grows with the log."""
     _require(platform.log.exists(database), database)

@@ -8,9 +8,11 @@ from spice_api.branches.schemas import BranchBody, BranchCreation, BranchDeletio
 from spice_api.dependencies import MAIN, CallerDep, DatabasePath, PlatformDep
 from spice_api.envelope import Envelope, status_url
 from spice_api.json_route import StrictJsonRoute
+from spice_api.route_rates import counts_as
 from spice_api.waiting import TrackerDep, require_completed
 from spice_core.bootstrap import Platform
 from spice_core.domain.graph import Branch
+from spice_core.domain.rates import WRITE
 from spice_core.errors import BranchNotFound, Forbidden
 
 router = APIRouter(prefix="/api/v1/branch/{db_name}", tags=["branches"], route_class=StrictJsonRoute)
@@ -26,7 +28,11 @@ def list_branches(db_name: DatabasePath, platform: PlatformDep) -> Envelope[Bran
     return Envelope(message=f"{len(found)} branches", data=BranchList(branches=found))
 
 
-@router.post("/create", responses={202: {"model": BranchCreation, "description": "Accepted, and still under way."}})
+@router.post(
+    "/create",
+    responses={202: {"model": BranchCreation, "description": "Accepted, and still under way."}},
+    openapi_extra=counts_as(WRITE),
+)
 def create_branch(
     *,
     db_name: DatabasePath,
@@ -60,7 +66,9 @@ def branch_info(db_name: DatabasePath, branch_name: BranchPath, platform: Platfo
 
 
 @router.delete(
-    "/branch/{branch_name:path}", responses={202: {"model": BranchDeletion, "description": "Accepted, and still under way."}}
+    "/branch/{branch_name:path}",
+    responses={202: {"model": BranchDeletion, "description": "Accepted, and still under way."}},
+    openapi_extra=counts_as(WRITE),
 )
 def delete_branch(
     *,

@@ -22,7 +22,7 @@ def actor() -> str:
 
 def outcome(parts: Platform, accepted: Accepted, *, seconds: float) -> CommandStatus:
     """Wait until the command is final, at most `seconds`; return its status then."""
-    tracker = CommandTracker(log=parts.log, statuses=parts.statuses, clock=parts.clock)
+    tracker = CommandTracker(log=parts.log, statuses=parts.status_reader, clock=parts.clock)
     return tracker.wait(accepted.command_id, seconds=seconds, database=accepted.database)
 
 

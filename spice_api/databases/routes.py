@@ -6,8 +6,10 @@ from spice_api.databases.schemas import CreateDatabase, DatabaseBody, DatabaseLi
 from spice_api.dependencies import MAIN, CallerDep, DatabasePath, ExpectedSeq, PlatformDep
 from spice_api.envelope import Envelope, Started
 from spice_api.json_route import StrictJsonRoute
+from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import Platform
+from spice_core.domain.rates import WRITE
 from spice_core.errors import DatabaseNotFound
 
 router = APIRouter(prefix="/api/v1/database", tags=["databases"], route_class=StrictJsonRoute)
@@ -25,7 +27,7 @@ def list_databases(platform: PlatformDep) -> Envelope[DatabaseList]:
     return Envelope(message=f"{len(found)} databases", data=DatabaseList(databases=found))
 
 
-@router.post("/create", status_code=202)
+@router.post("/create", status_code=202, openapi_extra=counts_as(WRITE))
 def create_database(body: CreateDatabase, platform: PlatformDep, caller: CallerDep, settling: SettlingDep) -> Envelope[Started]:
     """Create a database with its branch `main`. Accepted at once; what is sent next may already use it."""
     accepted = platform.commands.create_database(body.name, description=body.description, **caller.origin(body.name))
@@ -51,7 +53,7 @@ def get_database(db_name: DatabasePath, platform: PlatformDep) -> Envelope[Datab
     return Envelope(message=db_name, data=_database(platform, db_name))
 
 
-@router.delete("/{db_name}", status_code=202)
+@router.delete("/{db_name}", status_code=202, openapi_extra=counts_as(WRITE))
 def delete_database(
     db_name: DatabasePath, expected_seq: ExpectedSeq, platform: PlatformDep, caller: CallerDep, settling: SettlingDep
 ) -> Envelope[Started]:

@@ -23,9 +23,11 @@ from spice_api.json_route import StrictJsonRoute
 from spice_api.known_datasets import DatasetDep
 from spice_api.mappings.schemas import SuggestionBody, suggestion_body
 from spice_api.reading import BarrierDep
+from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import state_directory
 from spice_core.domain.datasets import Dataset
+from spice_core.domain.rates import WRITE
 from spice_core.errors import DatasetNotFound, InvalidInput
 from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
 from spice_core.services.read_datasets import ReadDatasets
@@ -218,7 +220,7 @@ def get_dataset(dataset: DatasetDep) -> Envelope[DatasetBody]:
     return Envelope(message=dataset.name, data=dataset_body(dataset))
 
 
-@router.delete("/{dataset_id:path}", status_code=202)
+@router.delete("/{dataset_id:path}", status_code=202, openapi_extra=counts_as(WRITE))
 def delete_dataset(dataset: DatasetDep, platform: PlatformDep, caller: CallerDep, settling: SettlingDep) -> CommandResult:
     """Remove a dataset with its versions and mappings from the catalogue; instances made of it stay."""
     commands = RegistryCommands(commands=platform.commands, registry=platform.registry)

@@ -10,9 +10,11 @@ from spice_api.admin_reads import audited_read
 from spice_api.dependencies import CallerDep, DatabasePath, PlatformDep
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
+from spice_api.route_rates import counts_as
 from spice_api.waiting import Settling, SettlingDep
 from spice_core.bootstrap import Platform
 from spice_core.domain.commands import CommandType
+from spice_core.domain.rates import WRITE
 from spice_core.errors import DatabaseNotFound, NotFound
 from spice_core.ports.work_ledger import DeadLetter
 from spice_core.services.dead_letters import dead_letter_command
@@ -82,7 +84,7 @@ def inspect_dead_letter(
     return Envelope(message=found.error, data=DeadLetterDetail(**_body(found).model_dump(), event=event))
 
 
-@router.post("/{db_name}/{handler}/{event_id}/retry", status_code=202)
+@router.post("/{db_name}/{handler}/{event_id}/retry", status_code=202, openapi_extra=counts_as(WRITE))
 def retry_dead_letter(
     *,
     db_name: DatabasePath,
@@ -99,7 +101,7 @@ def retry_dead_letter(
     )
 
 
-@router.post("/{db_name}/{handler}/{event_id}/discard", status_code=202)
+@router.post("/{db_name}/{handler}/{event_id}/discard", status_code=202, openapi_extra=counts_as(WRITE))
 def discard_dead_letter(
     *,
     db_name: DatabasePath,

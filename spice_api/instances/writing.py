@@ -8,7 +8,9 @@ from spice_api.dependencies import MAIN, BranchQuery, CallerDep, ClassPath, Data
 from spice_api.envelope import CommandResult
 from spice_api.instances.schemas import BulkCreate, BulkDelete, BulkUpdate, CreateInstance, UpdateInstance
 from spice_api.json_route import StrictJsonRoute
+from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
+from spice_core.domain.rates import WRITE
 from spice_core.services.submit_rows import BulkRow
 
 router = APIRouter(prefix="/api/v1/instances/{db_name}/async/{class_id}", tags=["instances"], route_class=StrictJsonRoute)
@@ -16,7 +18,7 @@ router = APIRouter(prefix="/api/v1/instances/{db_name}/async/{class_id}", tags=[
 InstancePath = Annotated[str, Path(max_length=512, description="The instance's id; it may hold slashes.", examples=["prod_001"])]
 
 
-@router.post("/create", status_code=202)
+@router.post("/create", status_code=202, openapi_extra=counts_as(WRITE))
 def create_instance(
     *,
     db_name: DatabasePath,
@@ -34,7 +36,7 @@ def create_instance(
     return settling.result(accepted, command_type="CREATE_INSTANCE")
 
 
-@router.put("/{instance_id:path}/update", status_code=202)
+@router.put("/{instance_id:path}/update", status_code=202, openapi_extra=counts_as(WRITE))
 def update_instance(
     *,
     db_name: DatabasePath,
@@ -61,7 +63,7 @@ def update_instance(
     return settling.result(accepted, command_type="UPDATE_INSTANCE")
 
 
-@router.delete("/{instance_id:path}/delete", status_code=202)
+@router.delete("/{instance_id:path}/delete", status_code=202, openapi_extra=counts_as(WRITE))
 def delete_instance(
     *,
     db_name: DatabasePath,
@@ -80,8 +82,8 @@ def delete_instance(
     return settling.result(accepted, command_type="DELETE_INSTANCE")
 
 
-@router.post("/bulk-create", status_code=202)
-@router.post("/bulk-create-tracked", status_code=202)
+@router.post("/bulk-create", status_code=202, openapi_extra=counts_as(WRITE))
+@router.post("/bulk-create-tracked", status_code=202, openapi_extra=counts_as(WRITE))
 def bulk_create(
     *,
     db_name: DatabasePath,
@@ -98,7 +100,7 @@ def bulk_create(
     return settling.bulk_result(accepted, command_type="BULK_CREATE_INSTANCES")
 
 
-@router.post("/bulk-update", status_code=202)
+@router.post("/bulk-update", status_code=202, openapi_extra=counts_as(WRITE))
 def bulk_update(
     *,
     db_name: DatabasePath,
@@ -116,7 +118,7 @@ def bulk_update(
     return settling.bulk_result(accepted, command_type="BULK_UPDATE_INSTANCES")
 
 
-@router.post("/bulk-delete", status_code=202)
+@router.post("/bulk-delete", status_code=202, openapi_extra=counts_as(WRITE))
 def bulk_delete(
     *,
     db_name: DatabasePath,

@@ -20,9 +20,11 @@ from spice_api.mappings.schemas import (
     run_result,
 )
 from spice_api.reading import BarrierDep
+from spice_api.route_rates import counts_as
 from spice_api.task_board import Report
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import Platform
+from spice_core.domain.rates import WRITE
 from spice_core.errors import MappingNotFound
 from spice_core.services.objectify import Objectify
 from spice_core.services.submit_registry import RegistryCommands, invalid_mapping, mapping_id_of
@@ -32,7 +34,7 @@ router = APIRouter(prefix="/api/v1/objectify", tags=["mappings"], route_class=St
 DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
 
 
-@router.post("/mapping-specs", status_code=202)
+@router.post("/mapping-specs", status_code=202, openapi_extra=counts_as(WRITE))
 def save_mapping(
     body: MappingBody, platform: PlatformDep, barrier: BarrierDep, caller: CallerDep, settling: SettlingDep
 ) -> CommandResult:
@@ -64,7 +66,7 @@ def list_mappings(
     return Envelope(message=f"{len(found)} mappings", data=MappingList(mappings=found))
 
 
-@router.delete("/mapping-specs/{mapping_id:path}", status_code=202)
+@router.delete("/mapping-specs/{mapping_id:path}", status_code=202, openapi_extra=counts_as(WRITE))
 def delete_mapping(
     *,
     mapping_id: Annotated[str, Path(max_length=1000)],

@@ -7,10 +7,12 @@ from spice_api.envelope import Envelope, Started
 from spice_api.json_route import StrictJsonRoute
 from spice_api.ontology.schemas import ClassAnswer, ClassBody, ClassList, ValidateInstance, Validation
 from spice_api.reading import NumbersDep
+from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
 from spice_core.domain.graph import Node
 from spice_core.domain.instances import created
 from spice_core.domain.ontology_json import class_from_json, class_to_json
+from spice_core.domain.rates import WRITE
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import InvalidInput
 from spice_core.services.settled_graph import class_key
@@ -18,7 +20,7 @@ from spice_core.services.settled_graph import class_key
 router = APIRouter(prefix="/api/v1/database/{db_name}/ontology", tags=["ontology"], route_class=StrictJsonRoute)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, openapi_extra=counts_as(WRITE))
 def create_class(
     *,
     db_name: DatabasePath,
@@ -88,7 +90,7 @@ def get_class(
     return Envelope(message=class_id, data=_answer(node, ontology, class_id))
 
 
-@router.put("/{class_id}", status_code=202)
+@router.put("/{class_id}", status_code=202, openapi_extra=counts_as(WRITE))
 def update_class(
     *,
     db_name: DatabasePath,
@@ -108,7 +110,7 @@ def update_class(
     return settling.envelope(accepted, message, ontology_id=class_id, database=db_name, branch=branch)
 
 
-@router.delete("/{class_id}", status_code=202)
+@router.delete("/{class_id}", status_code=202, openapi_extra=counts_as(WRITE))
 def delete_class(
     *,
     db_name: DatabasePath,

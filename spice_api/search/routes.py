@@ -5,14 +5,16 @@ from fastapi import APIRouter
 from spice_api.dependencies import MAIN, BranchQuery, DatabasePath, PlatformDep
 from spice_api.json_route import StrictJsonRoute
 from spice_api.reading import BarrierDep
+from spice_api.route_rates import counts_as
 from spice_api.search.schemas import Bucket, HitBody, SearchAnswer, SearchBody
+from spice_core.domain.rates import SEARCH
 from spice_core.domain.search import SearchHit
 from spice_core.services.search_instances import InstanceSearch, SearchRequest
 
 router = APIRouter(prefix="/api/v1/search", tags=["search"], route_class=StrictJsonRoute)
 
 
-@router.post("/{db_name}")
+@router.post("/{db_name}", openapi_extra=counts_as(SEARCH))
 def search(
     db_name: DatabasePath, body: SearchBody, platform: PlatformDep, barrier: BarrierDep, branch: BranchQuery = MAIN
 ) -> SearchAnswer:

@@ -9,7 +9,7 @@ from spice_core.domain.events import COMMAND_FAILED, RecordedEvent, domain_event
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.errors import CommandNotFound, InvalidInput, NotFound, Unavailable
 from spice_core.ports.clock import Clock
-from spice_core.ports.read_models import CommandStatuses
+from spice_core.services.cached_statuses import StatusReader
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.project_statuses import status_change
 
@@ -19,7 +19,7 @@ _BULK_MARKER = "Bulk"
 class CommandTracker:
     """Answers for the commands of all databases. No answer goes back once a command is final."""
 
-    def __init__(self, *, log: EventLog, statuses: CommandStatuses, clock: Clock, poll_seconds: float = 0.02) -> None:
+    def __init__(self, *, log: EventLog, statuses: StatusReader, clock: Clock, poll_seconds: float = 0.02) -> None:
         """`poll_seconds` is the pause between two looks while waiting."""
         self._log = log
         self._statuses = statuses

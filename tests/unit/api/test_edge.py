@@ -16,11 +16,13 @@ from spice_api.envelope import Strict
 from spice_api.funnel.main import app as funnel_app
 from spice_api.json_route import StrictJsonRoute
 from spice_api.oms.main import app as oms_app
-from spice_api.rate_limit import TokenBuckets
 from spice_api.refusals import Refusal, RefusalRecorder
+from spice_core.adapters.memory.rate_limiter import MemoryRateLimiter
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.errors import BrokenChain, ConfigurationError, GraphUnavailable, OptimisticConcurrencyConflict, StoreUnavailable
+from spice_core.ports.tracer import SilentTracer
+from spice_core.services.platform_metrics import PlatformMetrics
 from spice_core.settings import Settings, load_settings
 
 INFO = AppInfo("bff", "Test", "A test app.", "Routes that answer, fail and burst.")
@@ -88,7 +90,15 @@ def make_settings(**more: Any) -> Settings:
 
 
 def client_of(settings: Settings, log: RecordingLog | None = None) -> TestClient:
-    platform: Any = SimpleNamespace(settings=settings, clock=SystemClock(), ids=RandomIds(), log=log or RecordingLog())
+    platform: Any = SimpleNamespace(
+        settings=settings,
+        clock=SystemClock(),
+        ids=RandomIds(),
+        log=log or RecordingLog(),
+        rate_limiter=MemoryRateLimiter(SystemClock()),
+        tracer=SilentTracer(),
+        metrics=PlatformMetrics(),
+    )
     app = create_app(INFO, settings=settings, routers=[make_router()], platform=platform)
     return TestClient(app, raise_server_exceptions=False)
 
@@ -244,17 +254,6 @@ def test_answers_announce_the_rate(client: TestClient) -> None:
         "999",
         "local",
     )
-
-
-def test_buckets_refill_evenly() -> None:
-    now = 100.0
-    clock: Any = SimpleNamespace(monotonic=lambda: now)
-    buckets = TokenBuckets(limit=2, window_seconds=10, clock=clock)
-    assert [buckets.take("a").is_allowed for _ in range(3)] == [True, True, False]
-    assert buckets.take("b").is_allowed
-    assert buckets.take("a").retry_after_seconds == 5
-    now += 5
-    assert [buckets.take("a").is_allowed for _ in range(2)] == [True, False]
 
 
 def test_declared_body_over_the_limit_is_413_at_once(client: TestClient) -> None:
