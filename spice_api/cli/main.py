@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -13,10 +14,12 @@ OK = 0
 FAILED = 1
 BAD_USAGE = 2
 UNAVAILABLE = 3
+_FULL = "--full"
 
 _HELP = """SPICE Harvester: spreadsheets and event streams into a governed, versioned, searchable knowledge graph.
 
-Start with `spice demo` (a tour with real data) or `spice dev` (everything, until Ctrl-C).
+Start with `spice demo` (a tour with real data) or `spice dev` (everything, until Ctrl-C). `spice --full …` runs any command on
+the engines that `spice servers up` started.
 
 Exit codes: 0 done; 1 what was asked about failed or does not hold; 2 bad usage or configuration; 3 a part is down.
 """
@@ -34,6 +37,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("rebuild", "spice_api.cli.rebuild:app", "Build projections anew from the log, and compare."),
     ("dead-letters", "spice_api.cli.dead_letters:app", "Look at events that no retry helped; retry or discard them."),
     ("config", "spice_api.cli.config:app", "Check and show the settings."),
+    ("servers", "spice_api.cli.servers:app", "Start, stop and look at real engines on this machine, without containers."),
     ("doctor", "spice_api.cli.doctor:doctor", "Look at every part and say what to do."),
 )
 
@@ -50,6 +54,8 @@ def run(words: Sequence[str]) -> int:
     """Run one command line; return the exit code."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
+        if list(words[:1]) == [_FULL]:
+            import_module("spice_api.cli.full").use_servers(words[1:])
         result = build()(list(words), exit_on_error=False, print_error=True, error_console=errors)
     except CycloptsError:
         return BAD_USAGE

@@ -47,6 +47,10 @@ class ElasticsearchServer(Server):
         """Return the version that is asked for."""
         return VERSION
 
+    def fetch(self) -> None:
+        """Download the distribution and build the plugin."""
+        self._distribution()
+
     def prepare(self) -> None:
         """Fetch and build the distribution, and write the configuration."""
         distribution = self._distribution()

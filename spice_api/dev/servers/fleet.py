@@ -18,6 +18,7 @@ KINDS: Mapping[str, type[Server]] = {
     kind.name: kind for kind in (PostgresServer, SeaweedServer, KafkaServer, ElasticsearchServer, RedisServer)
 }
 ENVIRONMENT_FILE = "full.env"
+STATE = "spice"
 _SIDE_BY_SIDE_BYTES = 4_000_000_000
 _MEMORY = Path("/proc/meminfo")
 
@@ -49,11 +50,27 @@ class Fleet:
     """The servers of one directory, each in a folder of its own name."""
 
     def __init__(self, root: Path, *, ports: Mapping[str, Mapping[str, int]] | None = None, cache: Cache | None = None) -> None:
-        """`ports` are asked for by the name of the server and of the port."""
+        """`ports` are asked for by the name of the server and of the port.
+
+        Raises:
+            ConfigurationError: there is no such server, or it has no such port.
+        """
         self.root = root.absolute()
         asked = ports or {}
         kept = cache or Cache.of_user()
+        for name, wanted in asked.items():
+            unknown = set(wanted) - set(_kind(name).default_ports)
+            if unknown:
+                raise ConfigurationError(
+                    f"{name} has no port {', '.join(unknown)}; it has {', '.join(_kind(name).default_ports)}"
+                )
         self._servers = {name: kind(self.root / name, cache=kept, ports=asked.get(name)) for name, kind in KINDS.items()}
+
+    @classmethod
+    def of_state(cls, state_dir: Path, *, ports: Mapping[str, Mapping[str, int]] | None = None) -> "Fleet":
+        """Return the servers that belong to a state directory; it may itself be the one that `settings` names."""
+        is_within = (state_dir.parent / ENVIRONMENT_FILE).exists()
+        return cls(state_dir.parent if is_within else state_dir / "servers", ports=ports)
 
     def servers(self, names: Sequence[str] = ()) -> list[Server]:
         """Return the named servers, all of them without names.
@@ -61,9 +78,8 @@ class Fleet:
         Raises:
             ConfigurationError: a name is not known.
         """
-        unknown = [name for name in names if name not in self._servers]
-        if unknown:
-            raise ConfigurationError(f"There is no server {', '.join(unknown)}; there are {', '.join(self._servers)}")
+        for name in names:
+            _kind(name)
         return [self._servers[name] for name in names or self._servers]
 
     def up(self, names: Sequence[str] = (), *, tell: Callable[[Server, bool | SpiceError], None]) -> list[SpiceError]:
@@ -96,14 +112,24 @@ class Fleet:
         if self.root.exists():
             self.write_environment()
 
+    def fetch(self, names: Sequence[str] = (), *, tell: Callable[[Server], None]) -> None:
+        """Download what the servers need; `tell` hears of each when it is there."""
+        for server in self.servers(names):
+            server.fetch()
+            tell(server)
+
     def status(self, names: Sequence[str] = ()) -> list[ServerStatus]:
         """Look at the servers."""
         return [_status(server) for server in self.servers(names)]
 
     def settings(self) -> Mapping[str, str]:
-        """Return the variables that make SPICE Harvester use the servers that run."""
+        """Return the variables that make SPICE Harvester use the servers that run; none where none does.
+
+        The state directory is another one than without them: the two are different installations.
+        """
         running = [server for server in self._servers.values() if server.process() is not None]
-        return {name: value for server in running for name, value in server.settings().items()}
+        chosen = {name: value for server in running for name, value in server.settings().items()}
+        return {"SPICE_HOME": str(self.root / STATE), **chosen} if chosen else {}
 
     @property
     def environment_file(self) -> Path:
@@ -117,6 +143,12 @@ class Fleet:
         fresh.touch(mode=0o600)
         fresh.write_text("".join(f"{name}={value}\n" for name, value in self.settings().items()))
         fresh.replace(self.environment_file)
+
+
+def _kind(name: str) -> type[Server]:
+    if name not in KINDS:
+        raise ConfigurationError(f"There is no server {name!r}; there are {', '.join(KINDS)}")
+    return KINDS[name]
 
 
 def _status(server: Server) -> ServerStatus:

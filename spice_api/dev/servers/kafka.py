@@ -37,6 +37,10 @@ class KafkaServer(Server):
         """Return the version that is asked for."""
         return VERSION
 
+    def fetch(self) -> None:
+        """Download the jars."""
+        self._jars()
+
     def prepare(self) -> None:
         """Fetch the jars, write the configuration, and format the data directory of a new broker."""
         config = self.home / "server.properties"
@@ -94,9 +98,11 @@ class KafkaServer(Server):
 
     def _java(self, *words: str) -> list[str]:
         home = find_java(JAVA_VERSION)
-        jars = self.cache.folder(f"kafka-{VERSION}-{fingerprint(_POM.read_text(), _SUMS.read_text())}", _fetch)
         logging = f"-Dlog4j2.configurationFile={_LOGGING}"
-        return [str(home / "bin" / "java"), *_JVM, "-Djava.awt.headless=true", logging, "-cp", f"{jars}/*", *words]
+        return [str(home / "bin" / "java"), *_JVM, "-Djava.awt.headless=true", logging, "-cp", f"{self._jars()}/*", *words]
+
+    def _jars(self) -> Path:
+        return self.cache.folder(f"kafka-{VERSION}-{fingerprint(_POM.read_text(), _SUMS.read_text())}", _fetch)
 
 
 def _fetch(into: Path) -> None:

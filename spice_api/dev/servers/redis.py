@@ -39,6 +39,10 @@ class RedisServer(Server):
         match = re.search(r"v=(\S+)", told.stdout)
         return match[1] if match else "unknown"
 
+    def fetch(self) -> None:
+        """Unpack Debian's package where there is no Redis on this machine."""
+        self._program()
+
     def prepare(self) -> None:
         """Write the configuration."""
         data = self.home / "data"

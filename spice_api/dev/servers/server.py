@@ -63,6 +63,9 @@ class Server(ABC):
     def version(self) -> str:
         """Return the version that runs, or would run."""
 
+    def fetch(self) -> None:  # noqa: B027 - most servers need nothing
+        """Download what it needs, if this machine has not got it, without starting it."""
+
     @abstractmethod
     def prepare(self) -> None:
         """Fetch what is missing and write the configuration into `home`; the ports are chosen."""
