@@ -146,7 +146,7 @@ def _become(request: Mapping[str, Any]) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - it is a whole process: the end of it is told by its exit code
         sys.excepthook(*sys.exc_info())
     finally:
         with contextlib.suppress(Exception):
