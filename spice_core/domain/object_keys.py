@@ -4,16 +4,21 @@ import re
 
 from spice_core.errors import InvalidInput
 
-MAX_KEY = 1024
+MAX_KEY = 900
+_MAX_PART = 200
 _PRINTABLE = re.compile(r"[ -~]+")
 
 
 def checked_key(key: str) -> str:
-    """Return `key` if it is 1 to 1,024 characters of printable ASCII without empty, `.` or `..` path parts.
+    """Return `key` if it is 1 to 900 characters of printable ASCII, in parts of 1 to 200 other than `.` and `..`.
+
+    S3 takes 1,024 characters, of which a prefix needs some; SeaweedFS with versions takes hardly longer parts.
 
     Raises:
         InvalidInput: it is not.
     """
-    if len(key) > MAX_KEY or not _PRINTABLE.fullmatch(key) or not {"", ".", ".."}.isdisjoint(key.split("/")):
+    parts = key.split("/")
+    is_too_long = len(key) > MAX_KEY or max(map(len, parts)) > _MAX_PART
+    if is_too_long or not _PRINTABLE.fullmatch(key) or not {"", ".", ".."}.isdisjoint(parts):
         raise InvalidInput(f"{key[:120]!r} is not an object key: use printable ASCII in parts joined by single slashes")
     return key

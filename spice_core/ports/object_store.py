@@ -9,9 +9,9 @@ class ObjectStore(ABC):
 
     An object appears whole or not at all, and is durable before a put returns: a power cut after the return loses
     nothing, a crash before it leaves either the whole object or no object. Keys never change their bytes. Listing is
-    in key order and sees every object whose put returned before it began. A key is 1 to 1,024 characters of printable
-    ASCII without empty, `.` or `..` path parts; anything else raises `InvalidInput`. Safe for many threads and
-    processes. After `close`, every method but `close` raises `Closed`.
+    in key order and sees every object whose put returned before it began. A key is 1 to 900 characters of printable
+    ASCII in slash-separated parts of 1 to 200 characters other than `.` and `..`; anything else raises `InvalidInput`.
+    Safe for many threads and processes. After `close`, every method but `close` raises `Closed`.
     """
 
     @abstractmethod
