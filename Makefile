@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 PACKAGES := spice_core spice_api spice_workers spice_assets
 PYTEST := $(BIN)/python -m pytest
 TEST_WORKERS ?= 2
+PARALLEL := -n $(TEST_WORKERS) --dist loadgroup
+# make dev FULL=1, make demo FULL=1: on the servers of `make up`
+SPICE := $(BIN)/spice $(if $(FULL),--full)
 
-.PHONY: setup fmt lint test test-full test-long demo dev bench docs lock clean
+.PHONY: setup fmt lint test test-full test-servers test-long demo dev up down status bench docs lock clean
 
 setup: $(VENV)/installed ## install the program and its tools into .venv
 
@@ -30,19 +33,32 @@ lint: setup ## format, rules, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: setup ## everything that needs nothing but the install, in minutes
-	$(PYTEST) -n $(TEST_WORKERS) --dist loadgroup -m "not full and not long"
+	$(PYTEST) $(PARALLEL) -m "not full and not long"
 
-test-full: setup ## the same files against real servers; an unreachable one fails
-	$(PYTEST) -m "not long" --require-full
+test-full: setup ## the same files, with the rows on real servers, which it starts; one that cannot start fails
+	$(PYTEST) $(PARALLEL) -m "not long" --require-full
+
+test-servers: setup ## only the rows on real servers
+	@$(BIN)/spice servers fetch
+	$(PYTEST) $(PARALLEL) -m "full and not long" --require-full
 
 test-long: setup ## many seeds, soaks
 	$(PYTEST) -m long
 
 demo: setup ## from spreadsheets to a queryable graph, and back to the log
-	@$(BIN)/spice demo
+	@$(SPICE) demo
 
 dev: setup ## everything, supervised, until Ctrl-C
-	@$(BIN)/spice dev
+	@$(SPICE) dev
+
+up: setup ## start PostgreSQL, S3, Kafka, Elasticsearch and Redis on this machine, without containers
+	@$(BIN)/spice servers up
+
+down: setup ## stop them
+	@$(BIN)/spice servers down
+
+status: setup ## show them
+	@$(BIN)/spice servers status
 
 bench: setup ## the speed bars beside their peers; writes benchmarks/results.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.lock -e '.[bench]'

@@ -77,16 +77,16 @@ def down(*names: Names, as_json: AsJson = False) -> int:
 @app.command
 def status(*names: Names, as_json: AsJson = False) -> int:
     """Show which servers run, and where. Exit code 1 where one does not answer."""
-    found = _fleet().status(names)
+    fleet = _fleet()
+    found = fleet.status(names)
     if as_json:
         print_json(found)
     else:
-        columns = ("server", "product", "state", "address", "process", "log")
         rows = [
-            (one.name, f"{one.title} {one.version}", one.state, f"127.0.0.1:{one.port}", str(one.pid or "-"), one.log)
-            for one in found
+            (one.name, f"{one.title} {one.version}", one.state, f"127.0.0.1:{one.port}", str(one.pid or "-")) for one in found
         ]
-        print_table(columns, rows)
+        print_table(("server", "product", "state", "address", "process"), rows)
+        console().print(f"logs: {fleet.root}/<server>/server.log")
     return 0 if all(one.state == "up" for one in found) else 1
 
 
