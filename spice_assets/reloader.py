@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from spice_assets.catalogue import Catalogue, read_catalogue
 from spice_assets.resources import platform_from_environment
+from spice_core.bootstrap import log_lines
 from spice_core.errors import Unavailable
 from spice_core.settings import load_settings
 
@@ -83,8 +84,8 @@ def ask_web_server(url: str) -> None:
 
 def main() -> None:
     """Watch the registry of the environment until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings()
+    log_lines(settings, process="reloader")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

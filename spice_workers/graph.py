@@ -9,4 +9,4 @@ from spice_workers.crash_points import CrashPoints
 def build(platform: Platform) -> list[Handler]:
     """Return the handler of databases, branches, classes and instances."""
     crash = CrashPoints.of(platform.settings)
-    return [GraphHandler(log=platform.log, graph=platform.graph, crash_point=crash.at)]
+    return [GraphHandler(log=platform.log, graph=platform.graph, crash_point=crash.at, tracer=platform.tracer)]

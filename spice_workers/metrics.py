@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as PrometheusCounter
 
 from spice_core.domain.events import RecordedEvent
+from spice_core.services.platform_metrics import PlatformMetrics
+
+MOST_DATABASES = 200
+"""Databases with metrics of their own in one process; the others are counted together, and have no gauges."""
+_OTHERS = "_others"
+_BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,11 @@ class _Tally:
 class WorkerMetrics:
     """Metrics of one process, in a registry of its own. Safe for many threads."""
 
-    def __init__(self, *, since: datetime) -> None:
+    def __init__(self, *, since: datetime, platform: PlatformMetrics | None = None) -> None:
+        """`platform` is what the process counts besides; its metrics are shown beside these."""
         self.registry = CollectorRegistry()
+        if platform is not None:
+            self.registry.register(platform.registry)
         labels = ("handler", "database")
         self._events = PrometheusCounter("spice_worker_events", "Events handled.", labels, registry=self.registry)
         self._batches = PrometheusCounter("spice_worker_batches", "Batches handled.", labels, registry=self.registry)
@@ -51,6 +60,14 @@ class WorkerMetrics:
         self._paused = Gauge("spice_worker_paused", "1 while the stream waits for an engine.", labels, registry=self.registry)
         self._lag = Gauge("spice_worker_lag_events", "Events between the position and the head.", labels, registry=self.registry)
         self._age = Gauge("spice_worker_lag_seconds", "Age of the newest handled event.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "spice_worker_batch_seconds",
+            "Time a handler took for a batch.",
+            ["handler"],
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self._databases: set[str] = set()
         self._lock = threading.Lock()
         self._tallies: dict[tuple[str, str], _Tally] = {}
         self._lags: dict[tuple[str, str], int] = {}
@@ -58,37 +75,56 @@ class WorkerMetrics:
 
     def passed(self, handler: str, database: str, result: str, *, error: str | None) -> None:
         """Note the end of a pass."""
-        self._paused.labels(handler, database).set(1 if error else 0)
+        shown = self._shown(database)
+        if shown is not _OTHERS:
+            self._paused.labels(handler, shown).set(1 if error else 0)
         if error and result == "paused":
-            self._pauses.labels(handler, database).inc()
+            self._pauses.labels(handler, shown).inc()
+
+    def took(self, handler: str, seconds: float) -> None:
+        """Note how long a handler took for a batch, whatever became of it."""
+        self._seconds.labels(handler).observe(seconds)
 
     def handled(self, handler: str, database: str, events: Sequence[RecordedEvent], *, failed: int, at: datetime) -> None:
         """Note a batch that was marked done."""
         if not events and not failed:
             return
-        self._batches.labels(handler, database).inc()
-        self._events.labels(handler, database).inc(len(events))
+        shown = self._shown(database)
+        self._batches.labels(handler, shown).inc()
+        self._events.labels(handler, shown).inc(len(events))
         with self._lock:
             tally = self._tallies.setdefault((handler, database), _Tally(Counter()))
             tally.handled.update(_class_of(event) for event in events)
             tally.buried += failed
             if events:
                 tally.lag_seconds = max(0.0, (at - events[-1].event.occurred_at).total_seconds())
-                self._age.labels(handler, database).set(tally.lag_seconds)
+                if shown is not _OTHERS:
+                    self._age.labels(handler, shown).set(tally.lag_seconds)
 
     def buried(self, handler: str, database: str) -> None:
         """Note a dead letter."""
-        self._buried.labels(handler, database).inc()
+        self._buried.labels(handler, self._shown(database)).inc()
 
     def gap(self, handler: str, database: str) -> None:
         """Note that the feed skipped something."""
-        self._gaps.labels(handler, database).inc()
+        self._gaps.labels(handler, self._shown(database)).inc()
 
     def lag(self, handler: str, database: str, events: int) -> None:
         """Note how far behind the head a handler is."""
-        self._lag.labels(handler, database).set(events)
+        shown = self._shown(database)
+        if shown is not _OTHERS:
+            self._lag.labels(handler, shown).set(events)
         with self._lock:
             self._lags[handler, database] = events
+
+    def _shown(self, database: str) -> str:
+        """Return the label of a database: itself, as long as they are few."""
+        if database in self._databases:
+            return database
+        if len(self._databases) >= MOST_DATABASES:
+            return _OTHERS
+        self._databases.add(database)
+        return database
 
     def summarize(self, at: datetime, report: Callable[[Summary], None]) -> None:
         """Report every handler and database with work since the last call, and start anew."""

@@ -1,14 +1,18 @@
 """One handler on one database: lease, position, batches, pauses. A stream is worked by one thread at a time."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from structlog.contextvars import bound_contextvars
 
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import LeaseLost, SpiceError, StoreUnavailable, Unavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.event_feed import EventFeed
 from spice_core.ports.read_models import CommandStatuses
+from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.ports.work_ledger import Claim, Lease, WorkLedger
 from spice_core.services.dead_letters import is_for
 from spice_core.services.event_log.event_log import EventLog
@@ -18,6 +22,9 @@ from spice_workers.crash_points import CrashPoints
 from spice_workers.limits import RunnerLimits
 from spice_workers.metrics import WorkerMetrics
 from spice_workers.retries import Retries
+from spice_workers.tracing import traced_batch
+
+_log = logging.getLogger(__name__)
 
 
 class Pass(StrEnum):
@@ -42,6 +49,7 @@ class Parts:
     limits: RunnerLimits
     metrics: WorkerMetrics
     crash: CrashPoints = field(default_factory=CrashPoints)
+    tracer: Tracer = field(default_factory=SilentTracer)
     is_stopping: Callable[[], bool] = lambda: False
 
 
@@ -80,27 +88,15 @@ class Stream:
         if self.is_paused:
             return Pass.PAUSED
         self.started_at = self._parts.clock.monotonic()
-        try:
-            result = self._pass()
-        except LeaseLost:
-            self._forget_lease()
-            result = Pass.STANDBY
-        except Stopping:
-            result = Pass.PAUSED
-        except Unavailable as error:
-            result = self._pause(error)
-        except Exception as error:  # noqa: BLE001 - what is not understood stops this stream, and only this one
-            result = self._pause(error)
-        else:
-            self._failures, self.error = 0, None
-        finally:
-            self.started_at = None
+        with bound_contextvars(handler=self.handler.name, database=self.database):
+            result = self._attempt()
         self._parts.metrics.passed(self.handler.name, self.database, result, error=self.error)
         return result
 
     def is_news(self, head: int) -> bool:
         """Whether a pass has something to do: events up to `head`, a retry that is due, or a lease that is asked for."""
-        return self.position < head or self._retries.is_due() or (self._gives_way and self.lease is not None)
+        is_asked = self._gives_way and self.lease is not None
+        return self.position < head or is_asked or self._retries.is_due() or self.handler.is_outdated(self.database)
 
     def renew(self) -> None:
         """Keep the lease alive; called by the heartbeat, not by the stream's thread."""
@@ -125,8 +121,28 @@ class Stream:
         except SpiceError:
             return  # it runs out by itself
 
+    def _attempt(self) -> Pass:
+        try:
+            result = self._pass()
+        except LeaseLost:
+            self._forget_lease()
+            result = Pass.STANDBY
+        except Stopping:
+            result = Pass.PAUSED
+        except Unavailable as error:
+            result = self._pause(error, is_expected=True)
+        except Exception as error:  # noqa: BLE001 - what is not understood stops this stream, and only this one
+            result = self._pause(error, is_expected=False)
+        else:
+            if self._failures:
+                _log.info("works again")
+            self._failures, self.error = 0, None
+        finally:
+            self.started_at = None
+        return result
+
     def _pass(self) -> Pass:
-        if self._gives_way:
+        if self._gives_way or self.handler.is_outdated(self.database):
             self.release()
         lease = self.lease or self._acquire()
         if lease is None:
@@ -153,7 +169,7 @@ class Stream:
             return None
         lease = parts.work.acquire(lease_name(name, self.database), owner=parts.owner, seconds=parts.limits.lease_seconds)
         if lease is not None:
-            self.position = parts.work.position(name, self.database)
+            self.position = self.handler.begin(self.database, parts.work.position(name, self.database))
             self._parked = dict(parts.work.parked_aggregates(name, self.database))
             self._claimed, self._pending = (0, 0), []
             self._retries.load()
@@ -165,7 +181,7 @@ class Stream:
         self._pending = [event for event in self._pending if event.position > self.position]
         if self._pending:
             return self._pending
-        limit = self._parts.limits.batch
+        limit = max(self._parts.limits.batch, self.handler.batch)
         polled = self._parts.feed.poll(self.handler.name, self.database, after=self.position, limit=limit)
         fresh = {event.position: event for event in polled if event.position > self.position}
         events = [fresh[position] for position in sorted(fresh)]
@@ -201,7 +217,7 @@ class Stream:
         if free:
             parts.crash.at(f"{name}:after_claim")
             parts.crash.at(f"{name}:before_effect")
-            outcome = self._work.do(free)
+            outcome = self._do(free)
             parts.crash.at(f"{name}:after_effect")
         self._bury(lease, outcome.failed)
         self._park(lease, [event for event in due if aggregate_of(event) in self._parked])
@@ -211,6 +227,14 @@ class Stream:
         parts.work.mark_done(lease, name, done, database=self.database, position=last.position)
         parts.metrics.handled(name, self.database, outcome.done, failed=len(outcome.failed), at=parts.clock.now())
         self._advance(last.position)
+
+    def _do(self, events: Sequence[RecordedEvent]) -> Outcome:
+        parts, name = self._parts, self.handler.name
+        began = parts.clock.monotonic()
+        with traced_batch(parts.tracer, name, self.database, events):
+            outcome = self._work.do(events)
+        parts.metrics.took(name, parts.clock.monotonic() - began)
+        return outcome
 
     def _claim(self, lease: Lease, events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
         """Return the events that are still to be done. A batch that was claimed before a pause is not claimed again."""
@@ -238,6 +262,13 @@ class Stream:
             self._parked[item.aggregate] = event.event_id
             self._retries.schedule(event.event_id, attempts)
             parts.metrics.buried(name, self.database)
+            _log.error(
+                "%s is a dead letter after %d attempts: %s",
+                event.event_type,
+                attempts,
+                failure.error,
+                extra={"command_id": event.command_id, "event_id": event.event_id, "position": failure.event.position},
+            )
             if event.is_command:
                 self._note(event.event_id, failure.error)
 
@@ -270,11 +301,13 @@ class Stream:
             self.release()
         return Pass.IDLE
 
-    def _pause(self, error: Exception) -> Pass:
+    def _pause(self, error: Exception, *, is_expected: bool) -> Pass:
         """Stop for a while: longer each time, and nothing is lost, since the position did not move."""
         limits = self._parts.limits
         delay = min(limits.longest_backoff_seconds, limits.first_backoff_seconds * 2 ** min(self._failures, 30))
         self._failures += 1
+        if self._failures == 1:
+            _log.warning("waits, and tries again: %s", error_text(error), exc_info=None if is_expected else error)
         self.error = error_text(error)
         self.paused_until = self._parts.clock.monotonic() + delay
         return Pass.PAUSED

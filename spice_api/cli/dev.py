@@ -66,7 +66,7 @@ def _supervise(settings: Settings, parts: list[Part], *, lock: InstanceLock, lea
     logs = state_dir / "logs"
     logs.mkdir(mode=0o700, exist_ok=True)
     names = [NAME, *(part.name for part in parts)]
-    output = Output(sys.stdout, log_dir=logs, names=names, is_colored=sys.stdout.isatty())
+    output = Output(sys.stdout, log_dir=logs, names=names, is_colored=sys.stdout.isatty(), is_json=settings.log_format == "json")
     environment = {**process_environment(), "SPICE_HOME": str(state_dir), "PYTHONUNBUFFERED": "1"}
     token_file = ensure_token(settings, state_dir)
     if token_file is not None:

@@ -75,7 +75,7 @@ def dagster_parts(settings: Settings, *, home: Path, code_socket: Path, storage_
     workspace = ("-w", str(home / "workspace.yaml"))
     server = ("dagster", "code-server", "start", "-m", "spice_assets.definitions", "-s", str(code_socket))
     location = ("--location-name", CODE_LOCATION, "--inject-env-vars-from-instance", "--use-python-environment-entry-point")
-    quiet = ("--log-level", "warning")
+    quiet = ("--log-level", "warning", "--log-format", "json" if settings.log_format == "json" else "colored")
     return [
         Part("assets", _module(*server, *location, *quiet), ready_socket=code_socket, environment=environment),
         Part(

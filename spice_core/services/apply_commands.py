@@ -9,6 +9,7 @@ from spice_core.domain.graph import Commit, Node, Removal
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, NotFound
 from spice_core.ports.graph_store import GraphStore, GraphView
+from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.apply_control import apply_control
 from spice_core.services.decide_classes import ClassDecisions
 from spice_core.services.decide_instances import InstanceDecisions
@@ -43,7 +44,9 @@ class GraphHandler(Handler):
 
     name: ClassVar[str] = GRAPH_HANDLER
 
-    def __init__(self, *, log: EventLog, graph: GraphStore, crash_point: CrashPoint = no_crash) -> None:
+    def __init__(
+        self, *, log: EventLog, graph: GraphStore, crash_point: CrashPoint = no_crash, tracer: Tracer | None = None
+    ) -> None:
         """Keep the ports. Tests may end the process in `crash_point`.
 
         It is called with `graph:after_claim`, `graph:before_effect`, `graph:after_effect`, `graph:before_done`.
@@ -51,6 +54,7 @@ class GraphHandler(Handler):
         self._log = log
         self._graph = graph
         self._crash_point = crash_point
+        self._tracer = tracer or SilentTracer()
         self._ontologies: dict[tuple[str, str], tuple[str, Ontology]] = {}
         self._reached: dict[str, int] = {}
 
@@ -87,7 +91,9 @@ class GraphHandler(Handler):
         changed = [outcome for outcome in outcomes if outcome.changes]
         commit: Commit | None = None
         if changed:
-            commit = self._graph.apply(database, batch_of(run.branch, changed))
+            with self._tracer.span("graph commit", attributes={"spice.changes": len(changed)}) as span:
+                commit = self._graph.apply(database, batch_of(run.branch, changed))
+                span.set("spice.commit", commit.id)
             self._reached[database] = commit.last_position
             self._remember(database, run.branch, commit, ontology)
         self._crash_point(f"{self.name}:after_effect")

@@ -22,10 +22,12 @@ class Handler(ABC):
 
     `name` names its lease, its position and its dead letters, and never changes. `claims_events` says whether each event it
     handled is recorded in `processed_events`; a projection that stores its rows and position in one commit needs no record.
+    `batch` is how many events it takes at once, where that is more than the settings say.
     """
 
     name: ClassVar[str]
     claims_events: ClassVar[bool] = True
+    batch: ClassVar[int] = 0
 
     @abstractmethod
     def wants(self, event: RecordedEvent) -> bool:
@@ -33,6 +35,18 @@ class Handler(ABC):
 
     def stands_alone(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - few handlers have such events
         """Whether `event` is handed over alone, and marked done before the next: what cannot be repeated after later events."""
+        return False
+
+    def begin(self, database: str, position: int) -> int:  # noqa: ARG002 - few handlers have a word in it
+        """Return the position to go on behind, given the recorded one: called when a stream has got its lease.
+
+        Raises:
+            Unavailable: (retryable) an engine is down; the stream pauses.
+        """
+        return position
+
+    def is_outdated(self, database: str) -> bool:  # noqa: ARG002 - few handlers ask
+        """Whether the stream shall give its lease back and `begin` again; asked often, so it must be quick."""
         return False
 
     @abstractmethod

@@ -12,6 +12,7 @@ from spice_core.domain.search import IndexedClass, SearchDocument
 from spice_core.errors import GraphUnavailable, InvalidOntology, NotFound
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.search_index import SearchIndex
+from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.branch_documents import documents_of_difference
 from spice_core.services.handling import Handler
 from spice_core.services.search_documents import CLASS_EVENTS, INSTANCE_EVENTS, indexed_class, search_document
@@ -31,11 +32,14 @@ class SearchProjector(Handler):
 
     name: ClassVar[str] = "search"
 
-    def __init__(self, *, search: SearchIndex, graph: GraphStore, generation: int | None = None) -> None:
+    def __init__(
+        self, *, search: SearchIndex, graph: GraphStore, generation: int | None = None, tracer: Tracer | None = None
+    ) -> None:
         """With `generation`, a rebuild's: everything is learned from the log, and `graph` is asked about old commits only."""
         self._search = search
         self._graph = graph
         self._generation = generation
+        self._tracer = tracer or SilentTracer()
         self._classes: dict[tuple[str, str], dict[str, ClassDefinition]] = {}
 
     def wants(self, event: RecordedEvent) -> bool:
@@ -49,7 +53,8 @@ class SearchProjector(Handler):
         for (kind, branch), run in groupby(events, key=_run_of):
             if kind == "documents":
                 documents = [document for event in run if (document := search_document(event)) is not None]
-                self._search.write(database, branch, documents, generation=self._generation)
+                with self._tracer.span("search write", attributes={"spice.documents": len(documents)}):
+                    self._search.write(database, branch, documents, generation=self._generation)
             else:
                 for event in run:
                     self._change(database, branch, event)

@@ -1,0 +1,1 @@
+"""Traces over OpenTelemetry's SDK and OTLP."""
