@@ -16,7 +16,9 @@ from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.memory.lineage_store import MemoryLineageStore
+from spice_core.adapters.memory.rate_limiter import MemoryRateLimiter
 from spice_core.adapters.memory.registry import MemoryRegistry
+from spice_core.adapters.memory.status_cache import MemoryStatusCache
 from spice_core.adapters.memory.work_ledger import MemoryWorkLedger
 from spice_core.adapters.postgres.audit_store import PostgresAuditStore
 from spice_core.adapters.postgres.command_statuses import PostgresCommandStatuses
@@ -26,11 +28,16 @@ from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
 from spice_core.adapters.postgres.registry import PostgresRegistry
 from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
+from spice_core.adapters.redis.connection import RedisServer
+from spice_core.adapters.redis.rate_limiter import RedisRateLimiter
+from spice_core.adapters.redis.status_cache import RedisStatusCache
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.ledger import Ledger
+from spice_core.ports.rate_limiter import RateLimiter
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore, Projection
 from spice_core.ports.registry import Registry
+from spice_core.ports.status_cache import StatusCache
 from spice_core.ports.work_ledger import WorkLedger
 
 Opener = Callable[[pytest.FixtureRequest], AbstractContextManager[Any]]
@@ -53,6 +60,16 @@ def _postgres(make: Callable[[Postgres], Any], *, database: str) -> Opener:
         pool = Postgres(request.getfixturevalue(database), max_size=4)
         yield make(pool)
         pool.close()
+
+    return opened
+
+
+def _redis(make: Callable[[RedisServer], Any]) -> Opener:
+    @contextmanager
+    def opened(request: pytest.FixtureRequest) -> Iterator[Any]:
+        server = RedisServer(request.getfixturevalue("redis_server").url, timeout_seconds=5.0)
+        yield make(server)
+        server.close()
 
     return opened
 
@@ -97,6 +114,14 @@ ADAPTERS: Mapping[str, Mapping[str, Opener]] = {
     "Registry": {
         "memory": _memory(MemoryRegistry),
         "postgres": _postgres(PostgresRegistry, database="clean_database"),
+    },
+    "RateLimiter": {
+        "memory": _memory(lambda: MemoryRateLimiter(SystemClock())),
+        "redis": _redis(RedisRateLimiter),
+    },
+    "StatusCache": {
+        "memory": _memory(MemoryStatusCache),
+        "redis": _redis(lambda server: RedisStatusCache(server, ttl_seconds=60)),
     },
 }
 
@@ -158,5 +183,17 @@ def projection(request: pytest.FixtureRequest) -> Iterator[Projection]:
 
 @pytest.fixture(params=rows("Registry"))
 def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
+    with request.param(request) as opened:
+        yield opened
+
+
+@pytest.fixture(params=rows("RateLimiter"))
+def limiter(request: pytest.FixtureRequest) -> Iterator[RateLimiter]:
+    with request.param(request) as opened:
+        yield opened
+
+
+@pytest.fixture(params=rows("StatusCache"))
+def cache(request: pytest.FixtureRequest) -> Iterator[StatusCache]:
     with request.param(request) as opened:
         yield opened

@@ -10,17 +10,16 @@ from spice_core.errors import Closed
 from spice_core.ports.clock import Clock
 from spice_core.ports.rate_limiter import Allowance, Charge, Mode, RateLimiter
 
-_SWEEP_AT = 10_000
-
 
 class MemoryRateLimiter(RateLimiter):
     """One queue of times per window, by the monotonic clock: a wall clock that jumps neither opens nor shuts a window."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, sweep_at: int = 10_000) -> None:
+        """Windows with nothing in them are dropped when there are `sweep_at`."""
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: dict[Charge, _Window] = {}
-        self._sweep_at = _SWEEP_AT
+        self._least_sweep = self._sweep_at = sweep_at
         self._is_closed = False
 
     def take(self, charges: Sequence[Charge]) -> Allowance:
@@ -62,7 +61,7 @@ class MemoryRateLimiter(RateLimiter):
             window.forget(charge.rate, now)
             if not window.times:
                 del self._windows[charge]
-        self._sweep_at = max(_SWEEP_AT, 2 * len(self._windows))
+        self._sweep_at = max(self._least_sweep, 2 * len(self._windows))
 
 
 @dataclass(slots=True)

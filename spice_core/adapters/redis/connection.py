@@ -40,6 +40,7 @@ class RedisServer:
                 retry=Retry(NoBackoff(), 0),
                 client_name="spice",
             )
+            self.pool.connection_class(**self.pool.connection_kwargs)  # connects to nothing, but refuses unknown options
             self.client: Redis = Redis(connection_pool=self.pool)
         except (ValueError, TypeError, RedisError) as error:
             raise ConfigurationError(f"REDIS_URL is not redis://, rediss:// or unix:// with valid parts: {error}") from error
