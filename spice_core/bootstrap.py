@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.adapters.localfs.object_store import LocalObjectStore
@@ -36,6 +36,7 @@ from spice_core.errors import ConfigurationError
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.event_feed import EventFeed
+from spice_core.ports.event_publisher import EventPublisher
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
@@ -50,13 +51,17 @@ from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.cached_statuses import CachedStatusReader, CachingCommandStatuses, StatusReader
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
-from spice_core.services.event_log.identity import LogIdentities
+from spice_core.services.event_log.identity import LogIdentities, read_line
 from spice_core.services.limit_rates import FallbackRateLimiter
 from spice_core.services.observed_log import ObservedEventLog
 from spice_core.services.platform_metrics import PlatformMetrics
 from spice_core.services.replay_log import LogStores
 from spice_core.services.submit_commands import CommandLimits, CommandService
 from spice_core.settings import Settings
+
+if TYPE_CHECKING:
+    from spice_core.adapters.kafka.access import KafkaAccess
+    from spice_core.adapters.kafka.topics import TopicPlan
 
 
 class _Closeable(Protocol):
@@ -225,7 +230,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         log=log,
         ledger=ledger,
         work=work,
-        feed=closing(_event_feed(settings, log)),
+        feed=closing(_event_feed(settings, log, work, clock)),
         graph=graph,
         search=closing(_search_index(settings, postgres)),
         statuses=near.statuses,
@@ -295,9 +300,61 @@ def _s3_store(settings: Settings) -> ObjectStore:
     return store
 
 
-def _event_feed(settings: Settings, log: EventLog) -> EventFeed:
-    del settings
-    return LogEventFeed(log)
+def event_publisher(settings: Settings) -> EventPublisher:
+    """Return what the relay publishes to; connects at the first call. The caller closes it.
+
+    Raises:
+        ConfigurationError: the settings name no engine to publish to, or cannot work.
+    """
+    if settings.event_feed != "kafka":
+        raise ConfigurationError(f"SPICE_EVENT_FEED={settings.event_feed}: the workers read the log itself, nothing is relayed")
+    try:
+        from spice_core.adapters.kafka.event_publisher import KafkaEventPublisher  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError('SPICE_EVENT_FEED=kafka needs: pip install "spice-harvester[kafka]"') from error
+    return KafkaEventPublisher(_kafka_access(settings), _topic_plan(settings), may_create=not settings.is_production)
+
+
+def _event_feed(settings: Settings, log: EventLog, work: WorkLedger, clock: Clock) -> EventFeed:
+    if settings.event_feed == "log":
+        return LogEventFeed(log)
+    try:
+        from spice_core.adapters.kafka.event_feed import KafkaEventFeed  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError('SPICE_EVENT_FEED=kafka needs: pip install "spice-harvester[kafka]"') from error
+    return KafkaEventFeed(
+        _kafka_access(settings),
+        _topic_plan(settings),
+        log=LogEventFeed(log),
+        work=work,
+        clock=clock,
+        identity_of=LogIdentities(log),
+        read_line=read_line,
+    )
+
+
+def _kafka_access(settings: Settings) -> "KafkaAccess":
+    from spice_core.adapters.kafka.access import KafkaAccess  # noqa: PLC0415 - an extra
+
+    return KafkaAccess(
+        settings.kafka_bootstrap_servers,
+        security=settings.kafka_security,
+        mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
+        ca_file=settings.kafka_ca_file,
+    )
+
+
+def _topic_plan(settings: Settings) -> "TopicPlan":
+    from spice_core.adapters.kafka.topics import TopicPlan  # noqa: PLC0415 - an extra
+
+    return TopicPlan(
+        prefix=settings.kafka_topic_prefix,
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+        retention_hours=settings.kafka_retention_hours,
+    )
 
 
 def _search_index(settings: Settings, postgres: Postgres) -> SearchIndex:

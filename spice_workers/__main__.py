@@ -1,14 +1,20 @@
-"""`python -m spice_workers graph search read-models registry | all`: the workers of one process."""
+"""`python -m spice_workers graph search read-models registry relay | all`: the workers of one process."""
 
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
-from spice_core.bootstrap import Platform, bootstrap, log_lines
+from spice_core.bootstrap import Platform, bootstrap, event_publisher, log_lines
+from spice_core.errors import ConfigurationError
+from spice_core.ports.event_feed import EventFeed
+from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.handling import Handler
 from spice_core.services.sample_platform import PlatformSampler
 from spice_core.settings import Settings, load_settings
-from spice_workers import graph, read_models, registry, search
+from spice_workers import graph, read_models, registry, relay, search
 from spice_workers.crash_points import CrashPoints
 from spice_workers.health import HealthServer
 from spice_workers.limits import RunnerLimits
@@ -24,6 +30,7 @@ WORKERS: Mapping[str, Callable[[Platform], list[Handler]]] = {
     "read-models": read_models.build,
     "registry": registry.build,
 }
+RELAY = "relay"
 _LOGGER = logging.getLogger("spice_workers")
 
 
@@ -33,17 +40,22 @@ def process_name(names: Sequence[str]) -> str:
 
 
 def handlers_of(names: Sequence[str], platform: Platform) -> list[Handler]:
-    """Return the handlers of the named workers (`all` for every one)."""
-    chosen = list(WORKERS) if "all" in names or not names else names
+    """Return the handlers of the named workers (`all` for every one), without the relay, which has a runner of its own."""
+    chosen = list(WORKERS) if "all" in names or not names else [name for name in names if name != RELAY]
     return [handler for name in chosen for handler in WORKERS[name](platform)]
 
 
 def runner_of(
-    platform: Platform, handlers: Sequence[Handler], *, metrics: WorkerMetrics, on_summary: Callable[[Summary], None]
+    platform: Platform,
+    handlers: Sequence[Handler],
+    *,
+    metrics: WorkerMetrics,
+    on_summary: Callable[[Summary], None],
+    feed: EventFeed | None = None,
 ) -> Runner:
-    """Return a runner of `handlers` on `platform`."""
+    """Return a runner of `handlers` on `platform`, fed by `feed` or else by the platform's."""
     parts = Parts(
-        feed=SharedFeed(platform.feed),
+        feed=feed or SharedFeed(platform.feed),
         log=platform.log,
         work=platform.work,
         statuses=platform.statuses,
@@ -59,20 +71,52 @@ def runner_of(
 
 def run(settings: Settings, names: Sequence[str], *, on_summary: Callable[[Summary], None] | None = None) -> int:
     """Run the named workers until SIGTERM or SIGINT; return the exit code."""
-    platform = bootstrap(settings, process=process_name(names))
-    metrics = WorkerMetrics(since=platform.clock.now(), platform=platform.metrics)
-    runner = runner_of(platform, handlers_of(names, platform), metrics=metrics, on_summary=on_summary or _log_summary)
-    health = HealthServer(host=settings.listen_host, port=settings.worker_port, registry=metrics.registry, report=runner.health)
-    sampling = SamplingThread(_sampler_of(platform).sample, PlatformGauges(metrics.registry))
-    health.start()
-    sampling.start()
-    _LOGGER.info("ready on port %s", health.port)
-    try:
-        return 0 if runner.run() else 1
-    finally:
-        health.close()
-        sampling.close()
-        platform.close()
+    with ExitStack() as stack:
+        platform = bootstrap(settings, process=process_name(names))
+        stack.callback(platform.close)
+        metrics = WorkerMetrics(since=platform.clock.now(), platform=platform.metrics)
+        runners = _runners_of(platform, names, stack, metrics=metrics, on_summary=on_summary or _log_summary)
+        report = partial(_health_of, runners)
+        health = HealthServer(host=settings.listen_host, port=settings.worker_port, registry=metrics.registry, report=report)
+        sampling = SamplingThread(_sampler_of(platform).sample, PlatformGauges(metrics.registry))
+        for part in (sampling, health):
+            part.start()
+            stack.callback(part.close)
+        _LOGGER.info("ready on port %s", health.port)
+        for beside in runners[1:]:
+            beside.start()
+        has_ended = runners[0].run()
+        return 0 if all([has_ended, *(beside.stop() for beside in runners[1:])]) else 1
+
+
+def _runners_of(
+    platform: Platform, names: Sequence[str], stack: ExitStack, *, metrics: WorkerMetrics, on_summary: Callable[[Summary], None]
+) -> list[Runner]:
+    """Return the runner of the handlers, and that of the relay, which follows the log itself; one of them at least."""
+    runners: list[Runner] = []
+    if handlers := handlers_of(names, platform):
+        runners.append(runner_of(platform, handlers, metrics=metrics, on_summary=on_summary))
+    is_all = "all" in names or not names
+    if RELAY in names or (is_all and platform.settings.event_feed == "kafka"):
+        publisher = event_publisher(platform.settings)
+        stack.callback(publisher.close)
+        watch = relay.RelayWatch(platform, publisher, owner=platform.ids.new_id())
+        stack.callback(watch.close)
+        watch.start()
+        feed = LogEventFeed(platform.log)
+        handler = relay.build(platform, publisher)
+        runners.append(runner_of(platform, [handler], metrics=metrics, on_summary=on_summary, feed=feed))
+    return runners
+
+
+def _health_of(runners: Sequence[Runner]) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether every runner makes progress, and what their streams are at."""
+    reports = [runner.health() for runner in runners]
+    return all(is_well for is_well, _ in reports), {
+        "handlers": sorted(name for _, found in reports for name in found["handlers"]),
+        "stuck": [name for _, found in reports for name in found["stuck"]],
+        "paused": {name: error for _, found in reports for name, error in found["paused"].items()},
+    }
 
 
 def _sampler_of(platform: Platform) -> PlatformSampler:
@@ -90,13 +134,17 @@ def _sampler_of(platform: Platform) -> PlatformSampler:
 
 def main(arguments: Sequence[str]) -> int:
     """Read the settings and run."""
-    unknown = sorted(set(arguments) - {*WORKERS, "all"})
+    unknown = sorted(set(arguments) - {*WORKERS, RELAY, "all"})
     if unknown:
-        sys.stderr.write(f"unknown worker {', '.join(unknown)}; choose of {', '.join(WORKERS)} or all\n")
+        sys.stderr.write(f"unknown worker {', '.join(unknown)}; choose of {', '.join((*WORKERS, RELAY))} or all\n")
         return 2
-    settings = load_settings()
-    log_lines(settings, process=process_name(arguments))
-    return run(settings, arguments)
+    try:
+        settings = load_settings()
+        log_lines(settings, process=process_name(arguments))
+        return run(settings, arguments)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 2
 
 
 def _log_summary(summary: Summary) -> None:

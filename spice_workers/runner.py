@@ -50,9 +50,13 @@ class Runner:
     def run_until_idle(self, *, most_passes: int = 100_000) -> None:
         """Pass over all streams in turn, in this thread, until nothing is left to do; a paused stream counts as idle."""
         for _ in range(most_passes):
-            results = [self.step(handler, database) for database in self._databases() for handler in self._handlers]
-            if Pass.WORKED not in results:
+            streams = [self._stream(handler, database) for database in self._databases() for handler in self._handlers]
+            results = [(stream, stream.step()) for stream in streams]
+            if any(result is Pass.WORKED for _, result in results):
+                continue
+            if not any(result is Pass.IDLE and stream.position < self._newest(stream) for stream, result in results):
                 return
+            self._parts.feed.wait(seconds=self._parts.limits.tick_seconds)  # a feed may still be waiting for its engine
 
     def stream(self, handler: str, database: str) -> Stream:
         """Return the stream, for a look at its position and error."""
@@ -176,6 +180,9 @@ class Runner:
             self._parts.work.purge(before=self._parts.clock.now() - timedelta(days=self._parts.limits.retention_days))
         except SpiceError as error:
             _LOGGER.warning("old marks were not purged: %s", error)
+
+    def _newest(self, stream: Stream) -> int:
+        return self._parts.feed.newest(stream.database)
 
     def _enqueue(self, stream: Stream) -> None:
         key = (stream.handler.name, stream.database)

@@ -27,7 +27,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("dev", "spice_api.cli.dev:dev", "Run everything, supervised, until Ctrl-C."),
     ("demo", "spice_api.cli.demo:demo", "Take real flights from spreadsheets to a graph, and prove what it says."),
     ("api", "spice_api.cli.api:api", "Run one of the apps: oms, bff or funnel."),
-    ("worker", "spice_api.cli.worker:worker", "Run workers: graph, search, read-models, registry, or all."),
+    ("worker", "spice_api.cli.worker:worker", "Run workers: graph, search, read-models, registry, relay, or all."),
     ("db", "spice_api.cli.db:app", "List, create and delete databases."),
     ("dataset", "spice_api.cli.dataset:app", "Upload, list and preview datasets."),
     ("query", "spice_api.cli.query:query", "Ask the graph, over any number of hops."),
@@ -38,6 +38,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("dead-letters", "spice_api.cli.dead_letters:app", "Look at events that no retry helped; retry or discard them."),
     ("config", "spice_api.cli.config:app", "Check and show the settings."),
     ("servers", "spice_api.cli.servers:app", "Start, stop and look at real engines on this machine, without containers."),
+    ("health-monitor", "spice_api.cli.health_monitor:health_monitor", "Ask the apps for their health, again and again."),
     ("doctor", "spice_api.cli.doctor:doctor", "Look at every part and say what to do."),
 )
 

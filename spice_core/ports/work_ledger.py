@@ -134,6 +134,14 @@ class WorkLedger(ABC):
         """
 
     @abstractmethod
+    def unannounced(self, *, limit: int = 100) -> list[DeadLetter]:
+        """List dead letters whose last failure was not announced (`mark_announced`), those that failed first first."""
+
+    @abstractmethod
+    def mark_announced(self, letters: Sequence[DeadLetter]) -> None:
+        """Record that these failures were announced. One that has failed again meanwhile is listed again."""
+
+    @abstractmethod
     def position(self, handler: str, database: str) -> int:
         """Return the handler's position in `database`, 0 for none."""
 

@@ -38,6 +38,7 @@ class MemoryWorkLedger(WorkLedger):
         self._lock = threading.RLock()
         self._leases: dict[str, _Holding] = {}
         self._streams: dict[tuple[str, str], _Stream] = {}
+        self._announced: dict[tuple[str, str, str], datetime] = {}
         self._is_closed = False
 
     def acquire(self, name: str, *, owner: str, seconds: float) -> Lease | None:
@@ -165,6 +166,18 @@ class MemoryWorkLedger(WorkLedger):
                 if key == event_id or is_behind:
                     dead[key] = replace(letter, state=state)
 
+    def unannounced(self, *, limit: int = 100) -> list[DeadLetter]:
+        with self._lock:
+            self._check_open()
+            letters = [letter for stream in self._streams.values() for letter in stream.dead.values()]
+            fresh = [letter for letter in letters if self._announced.get(_failure(letter)) != letter.last_failed_at]
+            return sorted(fresh, key=lambda letter: (letter.last_failed_at, letter.position))[:limit]
+
+    def mark_announced(self, letters: Sequence[DeadLetter]) -> None:
+        with self._lock:
+            self._check_open()
+            self._announced.update({_failure(letter): letter.last_failed_at for letter in letters})
+
     def position(self, handler: str, database: str) -> int:
         with self._lock:
             self._check_open()
@@ -219,3 +232,7 @@ class MemoryWorkLedger(WorkLedger):
         if item.position <= stream.position and letter is None:
             return Claim.STALE
         return Claim.CLAIMED
+
+
+def _failure(letter: DeadLetter) -> tuple[str, str, str]:
+    return letter.handler, letter.database, letter.event_id

@@ -132,6 +132,22 @@ class PostgresWorkLedger(WorkLedger):
             if connection.execute(self._sql["set_state"], wanted).rowcount == 0:
                 raise NotFound(f"{handler} has no dead letter {event_id} in {database}")
 
+    def unannounced(self, *, limit: int = 100) -> list[DeadLetter]:
+        self._check_open()
+        with self._postgres.connection(autocommit=True) as connection:
+            return [DeadLetter(*row) for row in connection.execute(self._sql["unannounced"], {"limit": limit}).fetchall()]
+
+    def mark_announced(self, letters: Sequence[DeadLetter]) -> None:
+        self._check_open()
+        told = {
+            "handlers": [letter.handler for letter in letters],
+            "databases": [letter.database for letter in letters],
+            "event_ids": [letter.event_id for letter in letters],
+            "failures": [letter.last_failed_at for letter in letters],
+        }
+        with self._postgres.connection() as connection:
+            connection.execute(self._sql["mark_announced"], told)
+
     def position(self, handler: str, database: str) -> int:
         self._check_open()
         with self._postgres.connection(autocommit=True) as connection:

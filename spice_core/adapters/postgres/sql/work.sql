@@ -129,6 +129,19 @@ SELECT handler, database, event_id, position, aggregate, event_type, error, atte
    AND (%(state)s::text = '' OR state = %(state)s) AND (%(behind)s::text IS NULL OR parked_behind = %(behind)s)
  ORDER BY position, database, handler, event_id LIMIT %(limit)s;
 
+-- name: unannounced
+SELECT handler, database, event_id, position, aggregate, event_type, error, attempts,
+       first_failed_at, last_failed_at, state, parked_behind
+  FROM spice_work.dead_letters WHERE announced_failure IS DISTINCT FROM last_failed_at
+ ORDER BY last_failed_at, position, handler, database LIMIT %(limit)s;
+
+-- name: mark_announced
+UPDATE spice_work.dead_letters SET announced_failure = told.failure
+  FROM unnest(%(handlers)s::text[], %(databases)s::text[], %(event_ids)s::text[], %(failures)s::timestamptz[])
+       AS told (handler, database, event_id, failure)
+ WHERE dead_letters.handler = told.handler AND dead_letters.database = told.database
+   AND dead_letters.event_id = told.event_id;
+
 -- name: set_state
 UPDATE spice_work.dead_letters SET state = %(state)s
  WHERE handler = %(handler)s AND database = %(database)s
