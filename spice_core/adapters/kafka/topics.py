@@ -96,10 +96,11 @@ class Topics:
         found = self._describe()
         for name in (self._plan.commands, self._plan.events):
             parts = [TopicPartition(name, part.id) for part in found[name].partitions] if name in found else []
-            asked = dict.fromkeys(parts, OffsetSpec.latest())
-            ends = self._results(
-                "looking at the ends of topics", self._admin().list_offsets(asked, request_timeout=self._timeout)
-            )
+            asked: dict[TopicPartition, OffsetSpec] = {}
+            for part in parts:
+                asked[part] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            futures = self._admin().list_offsets(asked, request_timeout=self._timeout)
+            ends = self._results("looking at the ends of topics", futures)
             if all(end.offset == 0 for end in ends.values()):
                 return True
         return False
