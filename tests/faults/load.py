@@ -21,9 +21,17 @@ class Load:
     """
 
     def __init__(
-        self, sender: Sender, databases: Sequence[str], *, seed: int, clients: int = 4, keys: int = 30, pause_seconds: float = 0.0
+        self,
+        sender: Sender,
+        databases: Sequence[str],
+        *,
+        seed: int,
+        clients: int = 4,
+        keys: int = 30,
+        pause_seconds: float = 0.0,
+        record: Record | None = None,
     ) -> None:
-        self.record = Record()
+        self.record = Record() if record is None else record
         self._sender = sender
         self._databases = list(databases)
         self._keys = keys

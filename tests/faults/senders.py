@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from spice_core.domain.naming import MAIN
 from spice_core.errors import OptimisticConcurrencyConflict, RateLimited, SpiceError, Unavailable
 from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_rows import BulkRow
-from tests.faults.requests import Answer, Fate, Kind, Request
+from tests.faults.requests import Answer, Fate, Kind, Record, Request
 
 _LATER = {429, 503}
 
@@ -63,13 +63,13 @@ class ServiceSender:
 
 
 class HttpSender:
-    """Sends to OMS processes in turn; `on_broken` hears of answers that no client may ever get (5xx but 503)."""
+    """Sends to OMS processes in turn; answers that no client may ever get (5xx but 503) are problems of `record`."""
 
-    def __init__(self, urls: Sequence[str], *, on_broken: Callable[[str], None]) -> None:
+    def __init__(self, urls: Sequence[str], record: Record) -> None:
         self._clients = [httpx2.Client(base_url=f"{url}/api/v1", timeout=15) for url in urls]
         self._turns = itertools.count()
         self._lock = threading.Lock()
-        self._on_broken = on_broken
+        self._record = record
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,7 +113,7 @@ class HttpSender:
         if answer.status_code in _LATER:
             return Answer(Fate.UNKNOWN, code=str(answer.status_code))
         if answer.status_code >= 500:
-            self._on_broken(f"{request.kind} {request.command_id} was answered {answer.status_code}: {answer.text[:300]}")
+            self._record.problem(f"{request.kind} {request.command_id} was answered {answer.status_code}: {answer.text[:300]}")
             return Answer(Fate.UNKNOWN, code=str(answer.status_code))
         body = answer.json()
         if answer.status_code < 300:
