@@ -74,6 +74,18 @@ def test_unknown_command_has_no_status(statuses):
     assert statuses.get("nothing") is None
 
 
+def test_statuses_of_many_commands_are_those_that_are_known(statuses, db):
+    ids = [f"{db}c{number}" for number in range(5)]
+    statuses.apply(db, [change(name, _DONE, number) for number, name in enumerate(ids, start=1)], position=5)
+    statuses.apply(f"{db}x", [change(ids[0], _PENDING, 1)], position=1)
+    found = statuses.of_commands([*ids[:3], "nothing"])
+    assert sorted((status.command_id, status.database) for status in found) == sorted(
+        [(ids[0], db), (ids[0], f"{db}x"), (ids[1], db), (ids[2], db)]
+    )
+    assert [status for status in found if status.command_id == ids[1]] == [statuses.get(ids[1])]
+    assert statuses.of_commands([]) == []
+
+
 def test_status_shows_the_newest_change_and_the_history_keeps_every_step(statuses, db):
     statuses.apply(db, [change(f"{db}c", _PENDING, 1, command_type="CREATE_INSTANCE", aggregate_id="a")], position=1)
     statuses.apply(db, [change(f"{db}c", _RUNNING, 2), change(f"{db}c", _DONE, 3, result={"commit": "x"})], position=3)

@@ -11,7 +11,6 @@ import pytest
 
 from spice_core.adapters.redis.connection import RedisServer
 from spice_core.errors import CacheUnavailable, Closed, ConfigurationError
-from tests.servers import OwnServers
 
 
 @contextmanager
@@ -138,7 +137,7 @@ def test_closed_connection_refuses_and_closes_again() -> None:
 
 
 @pytest.mark.full
-def test_server_that_comes_back_is_found_without_a_call(own_server: OwnServers) -> None:
+def test_server_that_comes_back_is_found_without_a_call(own_server: Any) -> None:
     redis: Any = own_server("redis")
     with closing(RedisServer(redis.url)) as server:
         server.check()
@@ -156,7 +155,7 @@ def test_server_that_comes_back_is_found_without_a_call(own_server: OwnServers) 
 
 
 @pytest.mark.full
-def test_wrong_password_is_refused_and_the_right_one_works(own_server: OwnServers) -> None:
+def test_wrong_password_is_refused_and_the_right_one_works(own_server: Any) -> None:
     redis: Any = own_server("redis", options={"user": "spice on >right ~* &* +@all"})
     address = redis.url.removeprefix("redis://")
     for credentials in ("spice:wrong@", "nobody:right@"):
