@@ -88,7 +88,8 @@ class Scene:
         until = time.monotonic() + seconds
         self._load.start()
         while time.monotonic() < until:
-            time.sleep(self._dice.uniform(0.3, 2.0))
+            time.sleep(self._dice.uniform(0.3, 4.0))
+            self._revive()
             if faults:
                 name, fault = self._dice.choice(faults)
                 tell(f"{name}; {len(self.record.of(Fate.ACCEPTED)):,} accepted so far")
@@ -185,7 +186,7 @@ class Scene:
         proxy.calm()
 
     def _revive(self) -> None:
-        """Start what ended by itself meanwhile: a process may give up while its engine is down at its start."""
+        """Do a supervisor's part: start what ended by itself, as a process may whose engine is down when it starts."""
         for number, child in enumerate(self._apis):
             if child.poll() is not None:
                 self._apis[number] = self.place.start_oms(port=self._ports[number])[0]

