@@ -1,6 +1,8 @@
 """The one place that chooses adapters: settings in, a wired platform out."""
 
 import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.adapters.localfs.inspection import inspect_directory
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.memory.audit_store import MemoryAuditStore
 from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
@@ -23,6 +26,7 @@ from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.dataset_store import PostgresDatasetStore
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
 from spice_core.adapters.postgres.graph_store import PostgresGraphStore
+from spice_core.adapters.postgres.inspection import inspect_postgres
 from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
 from spice_core.adapters.postgres.migrate import migrate
@@ -32,7 +36,8 @@ from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
-from spice_core.errors import ConfigurationError
+from spice_core.domain.findings import Finding
+from spice_core.errors import ConfigurationError, SpiceError
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.event_feed import EventFeed
@@ -60,8 +65,10 @@ from spice_core.services.submit_commands import CommandLimits, CommandService
 from spice_core.settings import Settings
 
 if TYPE_CHECKING:
+    from spice_core.adapters.elasticsearch.connection import ElasticsearchOptions
     from spice_core.adapters.kafka.access import KafkaAccess
     from spice_core.adapters.kafka.topics import TopicPlan
+    from spice_core.adapters.s3.options import S3Options
 
 
 class _Closeable(Protocol):
@@ -125,6 +132,90 @@ def log_lines(settings: Settings, *, process: str) -> None:
         process=process,
         secrets={*secrets.values(), *secrets_of_urls(secrets)},
     )
+
+
+def inspect_parts(settings: Settings, *, clock: Clock | None = None) -> list[Finding]:
+    """Look at every engine that the settings name, all at the same time, and return what was found of each.
+
+    One that is down hides nothing of the others. Writes a probe to each, and removes it. Raises nothing of the tree.
+    """
+    looks = _inspections(settings, clock or SystemClock(), RandomIds())
+    with ThreadPoolExecutor(len(looks)) as pool:
+        found = pool.map(_inspected, looks.keys(), looks.values())
+        return [finding for findings in found for finding in findings]
+
+
+def _inspections(settings: Settings, clock: Clock, ids: IdSource) -> Mapping[str, Callable[[], Iterator[Finding]]]:
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "state": lambda: inspect_directory(state_directory(settings), clock=clock),
+        "postgresql": lambda: _inspect_postgres(settings, clock),
+    }
+    if settings.object_store == "s3":
+        looks["s3"] = lambda: _inspect_s3(settings, clock, ids)
+    if settings.event_feed == "kafka":
+        looks["kafka"] = lambda: _inspect_kafka(settings, clock, ids)
+    if settings.search_index == "elasticsearch":
+        looks["elasticsearch"] = lambda: _inspect_elasticsearch(settings, clock, ids)
+    if settings.redis_url is not None:
+        looks["redis"] = lambda: _inspect_redis(settings, clock, ids)
+    if settings.otlp_endpoint is not None:
+        looks["traces"] = lambda: _inspect_traces(settings)
+    return looks
+
+
+def _inspected(part: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except ImportError as error:
+        return [Finding(part, "down", f"{error.name} is not installed", 'pip install "spice-harvester[full]"')]
+    except SpiceError as error:
+        return [Finding(part, "down", error.message)]
+
+
+def _inspect_postgres(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    log = postgres_directory(settings) / "log"
+    advice = (
+        "is the server of SPICE_POSTGRES_URL up, and are its user and password right?" if settings.postgres_url else f"see {log}"
+    )
+    try:
+        dsn = _postgres_dsn(settings)
+    except SpiceError as error:
+        yield Finding("postgresql", "down", error.message, advice)
+        return
+    yield from inspect_postgres(dsn, clock=clock, advice=advice)
+
+
+def _inspect_s3(settings: Settings, clock: Clock, ids: IdSource) -> Iterator[Finding]:
+    from spice_core.adapters.s3.inspection import inspect_s3  # noqa: PLC0415 - an extra
+
+    return inspect_s3(_s3_options(settings), clock=clock, ids=ids)
+
+
+def _inspect_kafka(settings: Settings, clock: Clock, ids: IdSource) -> Iterator[Finding]:
+    from spice_core.adapters.kafka.inspection import inspect_kafka  # noqa: PLC0415 - an extra
+
+    may_create = not settings.is_production
+    return inspect_kafka(_kafka_access(settings), _topic_plan(settings), may_create=may_create, clock=clock, ids=ids)
+
+
+def _inspect_elasticsearch(settings: Settings, clock: Clock, ids: IdSource) -> Iterator[Finding]:
+    from spice_core.adapters.elasticsearch.inspection import inspect_elasticsearch  # noqa: PLC0415 - an extra
+
+    options = _elasticsearch_options(settings)
+    return inspect_elasticsearch(options, prefix=settings.elasticsearch_index_prefix, clock=clock, ids=ids)
+
+
+def _inspect_redis(settings: Settings, clock: Clock, ids: IdSource) -> Iterator[Finding]:
+    from spice_core.adapters.redis.inspection import inspect_redis  # noqa: PLC0415 - an extra
+
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    return inspect_redis(url, clock=clock, ids=ids)
+
+
+def _inspect_traces(settings: Settings) -> Iterator[Finding]:
+    from spice_core.adapters.otel.inspection import inspect_receiver  # noqa: PLC0415 - an extra
+
+    return inspect_receiver(settings.otlp_endpoint or "")
 
 
 def start_infrastructure(settings: Settings) -> str:
@@ -279,11 +370,18 @@ def _object_store(settings: Settings) -> ObjectStore:
 def _s3_store(settings: Settings) -> ObjectStore:
     try:
         from spice_core.adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - an optional extra
-        from spice_core.adapters.s3.options import S3Options, is_loopback  # noqa: PLC0415
     except ImportError as error:
         raise ConfigurationError('SPICE_OBJECT_STORE=s3 needs: pip install "spice-harvester[s3]"') from error
+    store = S3ObjectStore(_s3_options(settings), clock=SystemClock(), ids=RandomIds())
+    store.check_bucket(creates=not settings.is_production)
+    return store
+
+
+def _s3_options(settings: Settings) -> "S3Options":
+    from spice_core.adapters.s3.options import S3Options, is_loopback  # noqa: PLC0415 - an optional extra
+
     is_private = settings.s3_endpoint is not None and is_loopback(settings.s3_endpoint)
-    options = S3Options(
+    return S3Options(
         bucket=settings.s3_bucket,
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
@@ -295,9 +393,6 @@ def _s3_store(settings: Settings) -> ObjectStore:
         requires_tls=settings.s3_require_tls or (settings.is_production and not is_private),
         timeout_seconds=settings.s3_timeout_seconds,
     )
-    store = S3ObjectStore(options, clock=SystemClock(), ids=RandomIds())
-    store.check_bucket(creates=not settings.is_production)
-    return store
 
 
 def event_publisher(settings: Settings) -> EventPublisher:
@@ -360,6 +455,19 @@ def _topic_plan(settings: Settings) -> "TopicPlan":
 def _search_index(settings: Settings, postgres: Postgres) -> SearchIndex:
     del settings
     return PostgresSearchIndex(postgres)
+
+
+def _elasticsearch_options(settings: Settings) -> "ElasticsearchOptions":
+    from spice_core.adapters.elasticsearch.connection import ElasticsearchOptions  # noqa: PLC0415 - an extra
+
+    return ElasticsearchOptions(
+        settings.elasticsearch_url,
+        api_key=settings.elasticsearch_api_key.get_secret_value() if settings.elasticsearch_api_key else None,
+        username=settings.elasticsearch_username,
+        password=settings.elasticsearch_password.get_secret_value() if settings.elasticsearch_password else None,
+        ca_file=settings.elasticsearch_ca_file,
+        timeout_seconds=settings.elasticsearch_timeout_seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)

