@@ -28,6 +28,9 @@ MAX_KEY = 100 + 1 + MAX_INSTANCE_ID
 MAX_DEPTH = 200
 """Levels of nesting in a document's data."""
 
+MAX_NEEDLE = 1_000
+"""Characters that `contains` and `prefix` may ask for: engines look for them in pieces of long texts."""
+
 NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 _TEXT_OPERATORS = frozenset({Operator.CONTAINS, Operator.PREFIX})
@@ -223,6 +226,27 @@ def storable(text: str) -> str:
     return text
 
 
+def json_digest(value: Any) -> str:
+    """Return a text that two JSON values share if they are equal: 1 equals 1.0, keys have no order, true is not 1."""
+    return hashlib.sha256(json.dumps(_in_canonical_order(value), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _in_canonical_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _in_canonical_order(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_canonical_order(item) for item in value]
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return {"\0number": _plain_digits(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))}
+    return value
+
+
+def _plain_digits(number: Decimal) -> str:
+    digits = format(number, "f")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if digits == "-0" else digits
+
+
 def _encode_slowly(document: SearchDocument) -> str:
     try:
         encoded = json.dumps(document.data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -291,6 +315,8 @@ def _condition(asked: Filter, classes: Sequence[IndexedClass]) -> Condition:
     if asked.operator in _TEXT_OPERATORS and kind is not Kind.TEXT:
         raise InvalidQuery(f"{asked.field}: {asked.operator} compares text, and this is of kind {kind}")
     checked = condition(replace(asked, kind=kind))
+    if asked.operator in _TEXT_OPERATORS and len(checked.operand) > MAX_NEEDLE:
+        raise InvalidQuery(f"{asked.field}: {asked.operator} takes at most {MAX_NEEDLE} characters")
     for operand in checked.operand if isinstance(checked.operand, tuple) and kind is not Kind.JSON else (checked.operand,):
         if isinstance(operand, str):
             storable(operand)

@@ -11,13 +11,20 @@ class SearchIndex(ABC):
 
     A branch holds the documents as they were on its source when it was created, plus its own writes: later writes
     on the source do not show on it. Writes are by version: the highest wins whatever the order of arrival, and a
-    tombstone is a version like any other. A write is visible to readers after `refresh`. Text compares in codepoint order
-    and case-sensitively in filters; nulls sort last both ways; ties break by key. Unavailable engines raise `SearchUnavailable`,
-    never an empty answer. An unknown database, class or branch reads as empty, since the index may lag behind the graph; `main`
-    is always there. Text with a NUL character or half a surrogate pair raises `InvalidInput`. A `generation` that is neither the
-    rebuild under way nor live raises `Conflict`. Safe for many threads and processes. After `close`, every method but `close`
-    raises `Closed`.
+    tombstone is a version like any other. A write is visible to readers after `refresh`. Text compares case-sensitively, and in
+    codepoint order of the first 8,000 characters, by which a facet counts it too; nulls sort last both ways; ties break by key.
+    Unavailable engines raise `SearchUnavailable`, never an empty answer; so does an engine that lost what it was given. An
+    unknown database, class or branch reads as empty, since the index may lag behind the graph; `main` is always there. Text with
+    a NUL character or half a surrogate pair raises `InvalidInput`. A `generation` that is neither the rebuild under way nor live
+    raises `Conflict`. Safe for many threads and processes. After `close`, every method but `close` raises `Closed`.
     """
+
+    @abstractmethod
+    def identity(self) -> int:
+        """Return a positive number of at most 60 bits that stays this store's, and is another store's never.
+
+        1 stands for an index that lives and dies with the ledger of work. It tells when another engine was configured.
+        """
 
     @abstractmethod
     def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
@@ -35,13 +42,16 @@ class SearchIndex(ABC):
     def write(
         self, database: str, branch: str, documents: Sequence[SearchDocument], *, generation: int | None = None
     ) -> WriteResult:
-        """Store `documents` (any number; of one key the highest version counts), all of them or none.
+        """Store `documents` (any number; of one key the highest version counts).
 
-        A version not above what the branch shows of the key, inherited or own, is stale. An unknown branch starts empty.
+        A version not above what the branch shows of the key, inherited or own, is stale. An unknown branch starts empty. All
+        documents are looked at before any is stored; where the engine itself fails or does not take one, others may be stored,
+        and writing all of them again is harmless.
 
         Raises:
-            InvalidQuery: a document's class was never defined; names it.
+            InvalidQuery: a document's class was never defined; names it. Nothing is stored.
             InvalidInput: a key is not `Class/id` of its class, or a document cannot be stored; names it.
+            SearchUnavailable: the engine failed midway.
         """
 
     @abstractmethod
@@ -81,8 +91,8 @@ class SearchIndex(ABC):
         without a word finds nothing.
 
         Raises:
-            InvalidQuery: a field is not of the class, an operator or value does not fit its kind, an order is by many values or
-                JSON, or `after` is from another query.
+            InvalidQuery: a field is not of the class, an operator or value does not fit its kind, `contains` or `prefix` asks for
+                more than 1,000 characters, an order is by many values or JSON, or `after` is from another query.
         """
 
     @abstractmethod

@@ -31,6 +31,10 @@ class MemorySearchIndex(SearchIndex):
         self._lock = threading.RLock()
         self._is_closed = False
 
+    def identity(self) -> int:
+        with self._open():
+            return 1
+
     def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
         with self._open():
             merge_definitions(None, definition)

@@ -5,11 +5,10 @@ from typing import Any
 
 from psycopg import sql
 
-from spice_core.adapters.postgres.search_rows import json_digest
 from spice_core.adapters.postgres.search_tables import ClassTables, base_type, holds_array
 from spice_core.domain.matching import Condition
 from spice_core.domain.queries import Filter, Kind, Operator
-from spice_core.domain.search_rules import is_long
+from spice_core.domain.search_rules import is_long, json_digest
 
 _HEAD = 256
 _ORDER = {Operator.GT: ">", Operator.GTE: ">=", Operator.LT: "<", Operator.LTE: "<="}

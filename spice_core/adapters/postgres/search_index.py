@@ -53,6 +53,10 @@ class PostgresSearchIndex(SearchIndex):
         self._sql = load_queries("search")
         self._is_closed = False
 
+    def identity(self) -> int:
+        self._check_open()
+        return 1
+
     def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
         merge_definitions(None, definition)
         with self._change(database) as connection:

@@ -1,11 +1,8 @@
 """Documents as lines of COPY: every property in the form of its column, unfit values as null."""
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -16,7 +13,16 @@ from spice_core.adapters.postgres.search_tables import FIXED, ClassTables, holds
 from spice_core.domain.matching import comparable
 from spice_core.domain.queries import Kind
 from spice_core.domain.search import IndexedField, SearchDocument
-from spice_core.domain.search_rules import MAX_DEPTH, MAX_KEY, encode_data, text_fields, texts_of, typed_value, typed_values
+from spice_core.domain.search_rules import (
+    MAX_DEPTH,
+    MAX_KEY,
+    encode_data,
+    json_digest,
+    text_fields,
+    texts_of,
+    typed_value,
+    typed_values,
+)
 from spice_core.domain.text import MAX_PLACES, placed_words
 
 NULL = "\\N"
@@ -147,27 +153,6 @@ class RowEncoder:
                 found.append(f"{position}A" if is_title else str(position))
         self.words.update(places)
         return " ".join([f"'{word}':{','.join(found)}" for word, found in places.items()])
-
-
-def json_digest(value: Any) -> str:
-    """Return a text that two JSON values share if they are equal: 1 equals 1.0, keys have no order, true is not 1."""
-    return hashlib.sha256(json.dumps(_ordered(value), sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _ordered(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_ordered(item) for item in value]
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return {"\0number": _plain(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))}
-    return value
-
-
-def _plain(number: Decimal) -> str:
-    digits = format(number, "f")
-    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return "0" if digits == "-0" else digits
 
 
 def _escaped(text: str) -> str:

@@ -9,11 +9,12 @@ import pytest
 
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.search_index import PostgresSearchIndex
-from spice_core.adapters.postgres.search_rows import RowEncoder, json_digest
+from spice_core.adapters.postgres.search_rows import RowEncoder
 from spice_core.adapters.postgres.search_tables import ClassTables
 from spice_core.domain.matching import canonical
 from spice_core.domain.queries import Filter, Kind, Operator
 from spice_core.domain.search import IndexedClass, IndexedField, SearchDocument, SearchQuery
+from spice_core.domain.search_rules import json_digest
 from spice_core.errors import SearchUnavailable
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
