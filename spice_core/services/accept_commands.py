@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spice_core.domain import naming
-from spice_core.domain.commands import Command
+from spice_core.domain.commands import Command, command_of
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import OptimisticConcurrencyConflict
 from spice_core.services.draft_commands import Origin, checked_command_id
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.settled_graph import SettledGraph, class_key
-from spice_core.services.submit_rows import required_seq
+from spice_core.services.submit_rows import BulkRow, required_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,16 @@ class Acceptance:
         if given is None or not self._log.exists(database):
             return None
         return self._log.find(database, checked_command_id(given))
+
+    def first_targets(self, marker: Command, known: RecordedEvent, rows: Sequence[BulkRow]) -> list[str]:
+        """Return the instances that the rows of a repeated bulk request stood for when it was first accepted, as `known`.
+
+        Raises:
+            IdempotencyMismatch: the first request had another kind, class, branch or number of rows.
+        """
+        self.submit(marker.db_name, [marker], create=False)
+        members = self._log.read(known.database, after=known.position, limit=len(rows))
+        return [row.instance_id or str(command_of(found.event).instance_id) for row, found in zip(rows, members, strict=True)]
 
     def _expected(self, command: Command) -> int:
         """Return the number to expect in the log.

@@ -292,9 +292,13 @@ class CommandService:
             payload={"count": len(rows)},
         )
         ids = [member_id(bulk_id, number) for number in range(len(rows))]
-        instance_ids = self._with_class(
-            database, branch, class_id, lambda resolved: _checked_rows(kind, resolved, rows, command_ids=ids)
-        )
+        known = self._acceptance.known(origin, database)
+        if known is not None and known.event.is_command and known.event.aggregate_type == "Bulk":
+            instance_ids = self._acceptance.first_targets(marker, known, rows)
+        else:
+            instance_ids = self._with_class(
+                database, branch, class_id, lambda resolved: _checked_rows(kind, resolved, rows, command_ids=ids)
+            )
         members = [
             row_command(kind, marker, row, instance_id, command_id=command_id)
             for row, instance_id, command_id in zip(rows, instance_ids, ids, strict=True)
