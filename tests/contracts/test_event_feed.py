@@ -1,11 +1,13 @@
 """The contract of `EventFeed`, sentence by sentence, on every adapter."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from event_log_world import DB, World, command, world
+from kafka_places import QUICK, KafkaPlace, Relay
 
 from spice_core.adapters.memory.event_feed import MemoryEventFeed
 from spice_core.domain.events import RecordedEvent
@@ -22,20 +24,34 @@ class Delivery:
 
     feed: EventFeed
     log: EventLog
+    relay: Relay | None = None
 
     def append(self, count: int, database: str = DB) -> Sequence[RecordedEvent]:
         events = [command(f"a{number % 3}") for number in range(count)]
         recorded = self.log.append(database, events, create=True).events
         if isinstance(self.feed, MemoryEventFeed):
             self.feed.publish(recorded)
+        if self.relay is not None:
+            self.relay.run(database)
         return recorded
 
 
+def _plain(make: Callable[[EventLog], EventFeed]) -> Callable[..., Delivery]:
+    return lambda log, request, stack: Delivery(make(log), log)
+
+
+def _kafka(log: EventLog, request: pytest.FixtureRequest, stack: ExitStack) -> Delivery:
+    place = KafkaPlace(request.getfixturevalue("kafka_server").bootstrap, stack)
+    return Delivery(place.feed(log, limits=QUICK), log, place.relay(log))
+
+
 KINDS = {
-    "memory": lambda log: MemoryEventFeed(),
-    "memory, misbehaving": lambda log: MemoryEventFeed(seed=7, duplicate=0.5, reorder=0.5, skip=0.5),
-    "log": LogEventFeed,
+    "memory": _plain(lambda log: MemoryEventFeed()),
+    "memory, misbehaving": _plain(lambda log: MemoryEventFeed(seed=7, duplicate=0.5, reorder=0.5, skip=0.5)),
+    "log": _plain(LogEventFeed),
+    "kafka": _kafka,
 }
+ROWS = [pytest.param(name, marks=[pytest.mark.full] if name == "kafka" else []) for name in KINDS]
 
 
 @pytest.fixture
@@ -44,10 +60,10 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(params=KINDS)
-def delivery(request: pytest.FixtureRequest, place: World) -> Delivery:
-    log = place.log()
-    return Delivery(KINDS[request.param](log), log)
+@pytest.fixture(params=ROWS)
+def delivery(request: pytest.FixtureRequest, place: World) -> Iterator[Delivery]:
+    with ExitStack() as stack:
+        yield KINDS[request.param](place.log(), request, stack)
 
 
 def consume(delivery: Delivery, *, page: int = 4) -> list[RecordedEvent]:

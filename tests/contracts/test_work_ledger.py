@@ -338,3 +338,17 @@ def test_marks_stand_in_the_partition_of_their_day(postgres_dsn, db):
         ).fetchone()
     assert row[0] == f"spice_work.processed_events_{datetime.now(UTC):%Y%m%d}"
     postgres.close()
+
+
+def test_failure_is_unannounced_until_it_is_recorded_and_again_after_the_next(work, db):
+    lease = work.acquire(f"graph:{db}", owner="me", seconds=30)
+    [one] = items(db, 1)
+    work.claim(lease, "graph", [one])
+    work.bury(lease, "graph", [one], event_types=["X"], error="first", behind=None)
+    [told] = [letter for letter in work.unannounced(limit=10_000) if letter.database == db]
+    work.mark_announced([told])
+    assert [letter for letter in work.unannounced(limit=10_000) if letter.database == db] == []
+    work.bury(lease, "graph", [one], event_types=["X"], error="second", behind=None)
+    work.mark_announced([told])
+    [again] = [letter for letter in work.unannounced(limit=10_000) if letter.database == db]
+    assert again.error == "second"
