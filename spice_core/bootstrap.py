@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -37,7 +37,7 @@ from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
 from spice_core.domain.findings import Finding
-from spice_core.errors import ConfigurationError, SpiceError
+from spice_core.errors import ConfigurationError, SearchUnavailable, SpiceError
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.event_feed import EventFeed
@@ -54,9 +54,13 @@ from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.cached_statuses import CachedStatusReader, CachingCommandStatuses, StatusReader
+from spice_core.services.event_log.copy_store import CopyProgress, CopyReport, StoreCopier
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.event_log.identity import LogIdentities, read_line
+from spice_core.services.event_log.limits import LogLimits
+from spice_core.services.event_log.store_checks import installation_of
+from spice_core.services.hold_search import HeldSearchIndex
 from spice_core.services.limit_rates import FallbackRateLimiter
 from spice_core.services.observed_log import ObservedEventLog
 from spice_core.services.platform_metrics import PlatformMetrics
@@ -86,7 +90,7 @@ class Platform:
     clock: Clock
     ids: IdSource
     objects: ObjectStore
-    log: EventLog
+    log: ObservedEventLog
     ledger: Ledger
     work: WorkLedger
     feed: EventFeed
@@ -306,8 +310,9 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         writer_id=f"{process}-{os.getpid()}",
         tracer=tracer,
         metrics=metrics,
+        limits=_log_limits(settings, process),
     )
-    log.start()
+    log.start(adopts=_may_adopt(settings))
     closing(log)
     graph = closing(PostgresGraphStore(postgres))
     work = closing(PostgresWorkLedger(postgres))
@@ -323,7 +328,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         work=work,
         feed=closing(_event_feed(settings, log, work, clock)),
         graph=graph,
-        search=closing(_search_index(settings, postgres)),
+        search=closing(HeldSearchIndex(_search_index(settings, postgres, clock, ids), work=work)),
         statuses=near.statuses,
         status_reader=near.status_reader,
         lineage=closing(PostgresLineageStore(postgres)),
@@ -361,6 +366,48 @@ def open_store(settings: Settings) -> ObjectStore:
         StoreUnavailable: (retryable) it does not answer.
     """
     return _object_store(settings)
+
+
+def copy_store(source: ObjectStore, target: ObjectStore, *, progress: CopyProgress) -> CopyReport:
+    """Copy logs and dataset bytes (see `StoreCopier.copy`)."""
+    return StoreCopier(source, target, clock=SystemClock(), ids=RandomIds()).copy(progress=progress)
+
+
+def adopt_store(settings: Settings, *, replaces: bool = False) -> tuple[str, str | None]:
+    """Let PostgreSQL belong to the installation that the store belongs to; return its id, and the one it had before.
+
+    For a PostgreSQL that replaces a lost one. One that belongs to another installation only with `replaces`.
+
+    Raises:
+        ConfigurationError: the store belongs to no installation yet, or PostgreSQL to another one.
+    """
+    with ExitStack() as stack:
+        closing = _Closing(stack)
+        marked = installation_of(closing(_object_store(settings)))
+        if marked is None:
+            raise ConfigurationError("The object store belongs to no installation yet: nothing is there to adopt")
+        ledger = closing(PostgresLedger(closing(Postgres(start_infrastructure(settings), max_size=2))))
+        before = ledger.installation()
+        if ledger.join_installation(marked, replaces=replaces) != marked:
+            raise ConfigurationError(f"PostgreSQL belongs to installation {before}, not to {marked}; --force changes that")
+        return marked, before
+
+
+def _may_adopt(settings: Settings) -> bool:
+    """Whether an empty PostgreSQL joins a store by itself: not where the store may be another machine's in production."""
+    return settings.object_store == "local" or not settings.is_production
+
+
+def _log_limits(settings: Settings, process: str) -> LogLimits:
+    """Pack in the workers; where a request to the store takes its time, read ahead and ask less often."""
+    limits = LogLimits(
+        pack_segments=settings.pack_segments,
+        pack_seconds=settings.pack_interval_seconds if process.startswith("worker") else 0.0,
+    )
+    if settings.object_store == "local":
+        return limits
+    # The adapter repeats requests; a second layer would multiply them.
+    return replace(limits, store_attempts=1, cache_bytes=128 << 20, read_ahead=8, look_seconds=5.0, sweep_seconds=30.0)
 
 
 def _object_store(settings: Settings) -> ObjectStore:
@@ -452,9 +499,25 @@ def _topic_plan(settings: Settings) -> "TopicPlan":
     )
 
 
-def _search_index(settings: Settings, postgres: Postgres) -> SearchIndex:
-    del settings
-    return PostgresSearchIndex(postgres)
+def _search_index(settings: Settings, postgres: Postgres, clock: Clock, ids: IdSource) -> SearchIndex:
+    """A server that is down at the start may come up later; one that is wrong is refused at once."""
+    if settings.search_index == "postgres":
+        return PostgresSearchIndex(postgres)
+    try:
+        from spice_core.adapters.elasticsearch.search_index import ElasticsearchSearchIndex  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        message = 'SPICE_SEARCH_INDEX=elasticsearch needs an extra: pip install "spice-harvester[elasticsearch]"'
+        raise ConfigurationError(message) from error
+    index = ElasticsearchSearchIndex(
+        _elasticsearch_options(settings),
+        clock=clock,
+        ids=ids,
+        prefix=settings.elasticsearch_index_prefix,
+        replicas=settings.elasticsearch_replicas,
+    )
+    with suppress(SearchUnavailable):
+        index.check()
+    return index
 
 
 def _elasticsearch_options(settings: Settings) -> "ElasticsearchOptions":

@@ -120,6 +120,9 @@ def _health_of(runners: Sequence[Runner]) -> tuple[bool, Mapping[str, Any]]:
 
 
 def _sampler_of(platform: Platform) -> PlatformSampler:
+    others: dict[str, Callable[[], bool]] = {}
+    if platform.settings.redis_url is not None:
+        others["redis"] = lambda: not platform.rate_limiter.is_degraded
     return PlatformSampler(
         log=platform.log,
         ledger=platform.ledger,
@@ -129,6 +132,7 @@ def _sampler_of(platform: Platform) -> PlatformSampler:
         feed=platform.feed,
         clock=platform.clock,
         state_path=platform.settings.state_path,
+        others=others,
     )
 
 

@@ -22,6 +22,9 @@ class PlatformGauges:
         self._folder = Gauge(
             "spice_folder_lag_events", "Events of the log that the ledger lacks.", ["database"], registry=registry
         )
+        self._unpacked = Gauge(
+            "spice_log_unpacked_segments", "Segments of the log that stand in no pack yet.", ["database"], registry=registry
+        )
         self._age = Gauge(
             "spice_index_age_seconds",
             "How long the oldest event waits that the search index has not seen; 0 when it has seen all.",
@@ -40,7 +43,11 @@ class PlatformGauges:
         self._disk.set(sample.disk_free_bytes)
         if sample.dead_letters is None:
             return  # a part is down: what was seen last still holds best
-        for gauge, values in ((self._folder, sample.folder_lag), (self._age, sample.index_age)):
+        for gauge, values in (
+            (self._folder, sample.folder_lag),
+            (self._unpacked, sample.unpacked),
+            (self._age, sample.index_age),
+        ):
             gauge.clear()
             for database in sorted(values, key=lambda name: -values[name])[:MOST_DATABASES]:
                 gauge.labels(database).set(values[database])

@@ -34,6 +34,10 @@ class ObservedEventLog(EventLog):
         self._tracer = tracer
         self._metrics = metrics
 
+    def last_packed(self, database: str) -> int:
+        """Return the newest segment that stands in a pack, 0 for none, as it was a moment ago. Raises `StoreUnavailable`."""
+        return self._segments.last_packed(database)
+
     def append(
         self, database: str, events: Sequence[Event], *, expected: Mapping[str, int] | None = None, create: bool = False
     ) -> AppendResult:

@@ -1,7 +1,7 @@
 """A look at the whole platform now and then, for those who watch it: which parts answer, and what lags behind."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, Ledger
 from spice_core.ports.search_index import SearchIndex
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.check_parts import check_parts
-from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.observed_log import ObservedEventLog
 
 _SEARCH = "search"
 _MOST_DEAD_LETTERS = 1_000
@@ -26,6 +26,7 @@ class PlatformSample:
     Attributes:
         parts: whether each part answers.
         folder_lag: by database, the events that the ledger lacks.
+        unpacked: by database, the segments that the ledger has and no pack.
         index_age: by database, how many seconds the oldest event waits that the search index has not seen; 0.0 for none.
         dead_letters: by handler, those that wait for an operator (counted up to 1,000 in all).
         disk_free_bytes: where the state directory is.
@@ -34,6 +35,7 @@ class PlatformSample:
     parts: Mapping[str, bool]
     disk_free_bytes: int
     folder_lag: Mapping[str, int] = field(default_factory=dict)
+    unpacked: Mapping[str, int] = field(default_factory=dict)
     index_age: Mapping[str, float] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
 
@@ -44,7 +46,7 @@ class PlatformSampler:
     def __init__(
         self,
         *,
-        log: EventLog,
+        log: ObservedEventLog,
         ledger: Ledger,
         graph: GraphStore,
         search: SearchIndex,
@@ -52,7 +54,9 @@ class PlatformSampler:
         feed: EventFeed,
         clock: Clock,
         state_path: Path,
+        others: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
+        """`others` tell of parts that a platform can do without whether they answer."""
         self._log = log
         self._ledger = ledger
         self._graph = graph
@@ -61,12 +65,14 @@ class PlatformSampler:
         self._feed = feed
         self._clock = clock
         self._state_path = state_path
+        self._others = others or {}
         self._indexed: dict[str, int] = {}
 
     def sample(self) -> PlatformSample:
         """Take one sample; takes as long as the slowest part needs to answer, or to fail."""
         problems = check_parts(log=self._log, ledger=self._ledger, graph=self._graph, search=self._search)
         parts = {name: problem is None for name, problem in problems.items()}
+        parts |= {name: answers() for name, answers in self._others.items()}
         free = shutil.disk_usage(self._state_path).free
         try:
             newest = {database: self._feed.newest(database) for database in self._feed.databases()}
@@ -75,6 +81,7 @@ class PlatformSampler:
                 parts=parts,
                 disk_free_bytes=free,
                 folder_lag={name: _lag(position, heads.get(name, EMPTY_HEAD)) for name, position in newest.items()},
+                unpacked={name: max(0, head.segment - self._log.last_packed(name)) for name, head in heads.items()},
                 index_age={name: self._index_age(name, position) for name, position in newest.items()},
                 dead_letters=self._dead_letters(),
             )
