@@ -7,4 +7,4 @@ from spice_core.services.project_search import SearchProjector
 
 def build(platform: Platform) -> list[Handler]:
     """Return the handler of documents, their classes and branches."""
-    return [SearchProjector(search=platform.search, graph=platform.graph, tracer=platform.tracer)]
+    return [SearchProjector(search=platform.search, graph=platform.graph, tracer=platform.tracer, work=platform.work)]

@@ -13,8 +13,10 @@ from spice_core.errors import GraphUnavailable, InvalidOntology, NotFound
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.search_index import SearchIndex
 from spice_core.ports.tracer import SilentTracer, Tracer
+from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.branch_documents import documents_of_difference
 from spice_core.services.handling import Handler
+from spice_core.services.hold_search import SearchHolder
 from spice_core.services.search_documents import CLASS_EVENTS, INSTANCE_EVENTS, indexed_class, search_document
 from spice_core.services.settled_graph import read_ontology
 
@@ -33,12 +35,22 @@ class SearchProjector(Handler):
     name: ClassVar[str] = "search"
 
     def __init__(
-        self, *, search: SearchIndex, graph: GraphStore, generation: int | None = None, tracer: Tracer | None = None
+        self,
+        *,
+        search: SearchIndex,
+        graph: GraphStore,
+        generation: int | None = None,
+        tracer: Tracer | None = None,
+        work: WorkLedger | None = None,
     ) -> None:
-        """With `generation`, a rebuild's: everything is learned from the log, and `graph` is asked about old commits only."""
+        """With `generation`, a rebuild's: everything is learned from the log, and `graph` is asked about old commits only.
+
+        With `work`, the projector refuses an engine that does not hold what the position in `work` says.
+        """
         self._search = search
         self._graph = graph
         self._generation = generation
+        self._holder = None if work is None else SearchHolder(work=work, search=search)
         self._tracer = tracer or SilentTracer()
         self._classes: dict[tuple[str, str], dict[str, ClassDefinition]] = {}
 
@@ -48,6 +60,11 @@ class SearchProjector(Handler):
 
     def stands_alone(self, event: RecordedEvent) -> bool:
         return event.event.event_type in _CONTROL and event.event.metadata.get("kind") == DOMAIN
+
+    def begin(self, database: str, position: int) -> int:
+        if self._holder is not None:
+            self._holder.begin(database, position)
+        return position
 
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         for (kind, branch), run in groupby(events, key=_run_of):

@@ -13,6 +13,7 @@ from spice_core.ports.work_ledger import Lease, WorkLedger
 from spice_core.services.compare_search import SearchComparison, compare_search
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.handling import hold_name, lease_name
+from spice_core.services.hold_search import SearchHolder
 from spice_core.services.project_search import DATABASE_DELETED, SearchProjector
 
 REBUILD = "search-rebuild"
@@ -81,6 +82,7 @@ class SearchRebuilder:
                 generation, projector = self._catch_up(lease, generation, projector, done, progress)
                 self._finish(database, generation)
                 self._work.mark_done(stream, "search", [], database=database, position=done.position)
+                SearchHolder(work=self._work, search=self._search).adopt(database)
             self._forget(database)
             if compare:
                 done.comparison = compare_search(log=self._log, graph=self._graph, search=self._search, database=database)

@@ -346,7 +346,7 @@ def test_every_method_of_a_closed_index_raises(make_index):
     index.close()
     index.close()
     calls: list[Callable[[], object]] = [
-        lambda: index.identity(),
+        index.identity,
         lambda: index.define("x", FLIGHT),
         lambda: index.write("x", "main", []),
         lambda: index.refresh("x"),

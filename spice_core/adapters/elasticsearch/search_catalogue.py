@@ -219,7 +219,7 @@ class Catalogue:
         return int(self._get(_IDENTITY).require()["_source"]["state"]["identity"])
 
     def _check_identity(self) -> None:
-        """Raise `SearchUnavailable` if the catalogue was deleted and made again since: it knows nothing, but there was something."""
+        """Raise `SearchUnavailable` if the catalogue was deleted and made again since: it knows nothing of what was there."""
         if self._read_identity() != self.identity:
             raise SearchUnavailable(_LOST.format(self._index))
 
