@@ -202,8 +202,8 @@ class Installation:
         yield told
         accepted = [asked for asked, _ in record.of(Fate.ACCEPTED) if asked.database == database]
         ids = [name for asked in accepted for name in (asked.command_id, *(member_id(asked, n) for n in range(len(asked.rows))))]
-        states = {name: self._state(name) for name in ids if name in model.succeeded}
-        yield judge_states(model, self._graph_documents(database), states, where=f"graph of {database}")
+        told_states = self._states([name for name in ids if name in model.succeeded])
+        yield judge_states(model, self._graph_documents(database), told_states, where=f"graph of {database}")
         yield judge_states(model, self._search_documents(database), {}, where=f"search of {database}")
         found = compared(self.platform, database)
         problem = [] if found.chain.problem is None else [f"chain of {database}: {found.chain.problem.message}"]
@@ -212,9 +212,12 @@ class Installation:
         differing = [f"{database} {one.part} {one.key}: is {one.live}, should be {one.replayed}" for one in found.differences]
         yield Judgement(wrong=[*problem, *late, *letters, *differing])
 
-    def _state(self, command_id: str) -> str:
-        status = self.platform.statuses.get(command_id)
-        return "unknown" if status is None else status.state.value
+    def _states(self, command_ids: Sequence[str]) -> dict[str, str]:
+        found = dict.fromkeys(command_ids, "unknown")
+        for start in range(0, len(command_ids), 1000):
+            statuses = self.platform.statuses.of_commands(command_ids[start : start + 1000])
+            found |= {status.command_id: status.state.value for status in statuses}
+        return found
 
     def _graph_documents(self, database: str) -> dict[str, Documents]:
         found: dict[str, Documents] = {}

@@ -5,9 +5,11 @@ Each test runs on the embedded parts with one of them replaced by a real server,
 
 import contextlib
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from tests.faults.chaos import Stack
@@ -63,17 +65,21 @@ class Site:
 
 
 @pytest.fixture
-def site(request, own_module_server, tmp_path, nursery, postgres_server) -> Iterator[Site]:
+def site(request, own_module_server, tmp_path, nursery) -> Iterator[Site]:
     """A site on the server that the test's parameter names; the server is shared by the file, its contents are not."""
-    name = request.param
+    name, own = request.param, f"t{uuid.uuid4().hex[:12]}"
     server = _server(request, own_module_server, name)
     stack = Stack.of([server], more={})
-    database = postgres_server if name == "postgres" else request.getfixturevalue("clean_database")
-    own = f"t{tmp_path.name[-20:].replace('_', '')}{time.monotonic_ns()}".lower()
+    if name == "postgres":
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {own}")
+        database = stack.settings["SPICE_POSTGRES_URL"].replace("/spice", f"/{own}")
+    else:
+        database = request.getfixturevalue("clean_database")
     settings = {
-        "SPICE_POSTGRES_URL": database,
         **stack.settings,
-        "SPICE_S3_BUCKET": own[-40:],
+        "SPICE_POSTGRES_URL": database,
+        "SPICE_S3_BUCKET": own,
         "SPICE_KAFKA_TOPIC_PREFIX": f"{own}.",
         "SPICE_ELASTICSEARCH_INDEX_PREFIX": own,
     }
@@ -95,9 +101,9 @@ def site(request, own_module_server, tmp_path, nursery, postgres_server) -> Iter
 
 
 def _server(request, own_module_server, name: str):
-    """Return the file's own server of this name, started once, empty where it would carry something over."""
+    """Return the file's own server of this name, started once, and again where the test before left it dead."""
     made = request.config.stash.setdefault(_MADE, {})
-    if name == "postgres" or name not in made:
+    if name not in made:
         made[name] = own_module_server(name)
     made[name].start()
     return made[name]
