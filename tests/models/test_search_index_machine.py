@@ -1,6 +1,7 @@
-"""A Hypothesis machine: memory and PostgreSQL in lockstep, both against a model that copies a whole dict per branch."""
+"""A Hypothesis machine: two indexes in lockstep, both against a model that copies a whole dict per branch."""
 
 import itertools
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,9 +12,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from spice_core.adapters.elasticsearch.connection import ElasticsearchOptions
+from spice_core.adapters.elasticsearch.search_index import ElasticsearchSearchIndex
 from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.search_index import PostgresSearchIndex
+from spice_core.adapters.system.clock import SystemClock
+from spice_core.adapters.system.id_source import RandomIds
 from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField, SearchDocument, SearchQuery
 from spice_core.errors import SpiceError
@@ -146,6 +151,7 @@ class SearchMachine(RuleBasedStateMachine):
         for index in self.indexes:
             result = index.write(self.database, branch, documents)
             assert (result.applied, result.stale) == (applied, len(documents) - applied)
+            index.refresh(self.database)
 
     @rule(name=branches, source=branches)
     def create_branch(self, name: str, source: str) -> None:
@@ -187,6 +193,7 @@ class SearchMachine(RuleBasedStateMachine):
         self.building.write(branch, documents)
         for index, generation in zip(self.indexes, self.generations, strict=True):
             index.write(self.database, branch, documents, generation=generation)
+            index.refresh(self.database)
 
     @precondition(lambda self: self.building is not None)
     @rule(is_good=st.booleans())
@@ -200,17 +207,17 @@ class SearchMachine(RuleBasedStateMachine):
 
     @rule(branch=branches, query=searches)
     def search(self, branch: str, query: SearchQuery) -> None:
-        memory, postgres = (_outcome(index, self.database, branch, query) for index in self.indexes)
-        assert memory == postgres
+        embedded, other = (_outcome(index, self.database, branch, query) for index in self.indexes)
+        assert embedded == other
 
     @rule(branch=branches, query=searches, size=st.integers(1, 3))
     def page_through(self, branch: str, query: SearchQuery, size: int) -> None:
         query = replace(query, limit=size, offset=0, facets=())
-        memory, postgres = (
+        embedded, other = (
             _follow(lambda q, index=index: index.search(self.database, branch, q), query) for index in self.indexes
         )
-        assert memory == postgres
-        assert memory is None or len(memory) == len(set(memory))
+        assert embedded == other
+        assert embedded is None or len(embedded) == len(set(embedded))
 
     @invariant()
     def branches_hold_what_the_model_holds(self) -> None:
@@ -256,21 +263,40 @@ def _follow(search: Callable[[SearchQuery], Any], query: SearchQuery) -> list[st
         query = replace(query, after=page.next_after)
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(150, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
+EXAMPLES = [12, pytest.param(150, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
+
+
+def run_in_lockstep(*indexes: SearchIndex, examples: int, steps: int = 20) -> None:
+    """Let the machine act on both indexes, and on the model."""
+    run_state_machine_as_test(
+        type("Machine", (SearchMachine,), {"indexes": indexes}),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            phases=[Phase.generate],
+        ),
+    )
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
 def test_memory_and_postgres_stay_in_lockstep(postgres_dsn, examples):
     postgres = Postgres(postgres_dsn, max_size=2)
-    machine = type("Machine", (SearchMachine,), {"indexes": [MemorySearchIndex(), PostgresSearchIndex(postgres)]})
     try:
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=examples,
-                stateful_step_count=20,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                print_blob=True,
-                phases=[Phase.generate],
-            ),
-        )
+        run_in_lockstep(MemorySearchIndex(), PostgresSearchIndex(postgres), examples=examples)
     finally:
         postgres.close()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_embedded_and_elasticsearch_stay_in_lockstep(elasticsearch_server, examples):
+    options = ElasticsearchOptions(elasticsearch_server.url, timeout_seconds=60)
+    prefix = f"machine-{uuid.uuid4().hex[:8]}"
+    elasticsearch = ElasticsearchSearchIndex(options, clock=SystemClock(), ids=RandomIds(), prefix=prefix)
+    try:
+        run_in_lockstep(MemorySearchIndex(), elasticsearch, examples=examples, steps=15)
+    finally:
+        elasticsearch.close()

@@ -12,6 +12,8 @@ from spice_core.adapters.elasticsearch.connection import Answer, Elasticsearch
 from spice_core.errors import SearchUnavailable
 
 _BUSY = frozenset({429, 503})
+_MALFORMED = 400
+_ABSENT = 404
 _CONFLICT = 409
 _TOO_LARGE = 413
 _ATTEMPTS = 7
@@ -139,7 +141,7 @@ class BulkWriter:
 
 def _judge(outcome: BulkOutcome, sent: Sequence[Operation], answer: Answer) -> list[Operation]:
     """Count what became of the `sent` operations; return those to be sent again."""
-    if answer.status == 404:
+    if answer.status == _ABSENT:
         raise IndexGone
     if answer.status == _TOO_LARGE:
         _add(outcome, BulkOutcome(refused=[Refused(operation.name, "it is too large for a request") for operation in sent]))
@@ -148,21 +150,26 @@ def _judge(outcome: BulkOutcome, sent: Sequence[Operation], answer: Answer) -> l
     if not body.get("errors"):
         outcome.applied += len(sent)
         return []
-    again: list[Operation] = []
-    for operation, item in zip(sent, body["items"], strict=True):
-        found: dict[str, Any] = next(iter(item.values()))
-        status = found["status"]
-        if status < 300:
-            outcome.applied += 1
-        elif status == _CONFLICT:
-            outcome.stale += 1
-        elif status in _BUSY:
-            again.append(operation)
-        elif status == 404 and "error" in found:
-            raise IndexGone
-        elif status >= 400 and status != 404:
-            _add(outcome, BulkOutcome(refused=[Refused(operation.name, _reason(found.get("error", {})))]))
-    return again
+    found: list[dict[str, Any]] = [next(iter(item.values())) for item in body["items"]]
+    return [operation for operation, item in zip(sent, found, strict=True) if not _is_settled(outcome, operation, item)]
+
+
+def _is_settled(outcome: BulkOutcome, operation: Operation, item: dict[str, Any]) -> bool:
+    """Count what became of one operation; return whether it need not be sent again."""
+    status = item["status"]
+    if status in _BUSY:
+        return False
+    if status == _CONFLICT:
+        outcome.stale += 1
+    elif status == _MALFORMED:
+        _add(outcome, BulkOutcome(refused=[Refused(operation.name, _reason(item["error"]))]))
+    elif status == _ABSENT and "error" in item:
+        raise IndexGone
+    elif status >= 300 and status != _ABSENT:
+        raise SearchUnavailable(f"Elasticsearch did not store {operation.name} ({status}): {_reason(item.get('error', {}))}")
+    else:
+        outcome.applied += status != _ABSENT
+    return True
 
 
 def _reason(error: dict[str, Any]) -> str:
