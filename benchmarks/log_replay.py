@@ -24,6 +24,7 @@ from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import available_migrations, migrate
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
+from spice_core.services.event_log.limits import LogLimits
 from spice_core.services.event_log.segment import parse_segment, segment_key
 from spice_core.services.event_log.segments import Segments
 
@@ -103,7 +104,7 @@ def fill_eventsourcing(peer: EventSourcing, events: int, dsn: str) -> Callable[[
 def verification_share(root: Path, events: int) -> Row:
     """What checking hash and chain costs: reading and parsing with it against the same without."""
     store = LocalObjectStore(root / "store")
-    segments = Segments(store, clock=SystemClock(), ids=RandomIds(), tries=1, cache_bytes=0)
+    segments = Segments(store, clock=SystemClock(), ids=RandomIds(), limits=LogLimits(store_attempts=1, cache_bytes=0))
     count = -(-(events - 1) // BATCH) + 1
 
     def checked() -> float:

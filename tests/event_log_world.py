@@ -2,12 +2,14 @@
 
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from s3_places import new_prefix, open_s3
 
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.memory.ledger import MemoryLedger
@@ -94,11 +96,17 @@ class World:
     directory: Path
     dsn: str | None
     stack: ExitStack
+    s3: Any = None
+    prefix: str = field(default_factory=new_prefix)
     objects: dict[str, tuple[object, bytes]] = field(default_factory=dict)
     memory_ledger: MemoryLedger = field(default_factory=MemoryLedger)
 
     def store(self) -> ObjectStore:
-        store = MemoryObjectStore(self.objects) if self.kind == "memory" else LocalObjectStore(self.directory / "store")
+        openers: dict[str, Callable[[], ObjectStore]] = {
+            "memory": lambda: MemoryObjectStore(self.objects),
+            "s3": lambda: open_s3(self.s3, prefix=self.prefix),
+        }
+        store = openers.get(self.kind, lambda: LocalObjectStore(self.directory / "store"))()
         self.stack.callback(store.close)
         return store
 
@@ -121,9 +129,10 @@ class World:
 
 
 @contextmanager
-def world(kind: str, *, directory: Path, dsn: str | None) -> Iterator[World]:
+def world(kind: str, *, directory: Path, dsn: str | None, s3: Any = None) -> Iterator[World]:
+    """`s3`: the server of the kind `s3` (the fixture `s3_server`)."""
     with ExitStack() as stack:
-        yield World(kind, directory, dsn, stack)
+        yield World(kind, directory, dsn, stack, s3)
 
 
 def all_events(log: EventLog, database: str = DB, *, limit: int = 7) -> Sequence[Event]:

@@ -1,16 +1,20 @@
 """`spice log`: the event log, for operators."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.progress import Progress
 
 from spice_api.cli.report import AsJson, Database, Limit, console, print_json, print_json_line, print_table, progress
-from spice_api.cli.session import platform
-from spice_core.bootstrap import Platform
+from spice_api.cli.session import platform, using_infrastructure
+from spice_core.bootstrap import Platform, adopt_store, copy_store, open_store
 from spice_core.domain.events import RecordedEvent
-from spice_core.errors import DatabaseNotFound, NotFound
+from spice_core.errors import DatabaseNotFound, InvalidInput, NotFound
 from spice_core.services.event_log.verifier import VerifyReport
+from spice_core.settings import Settings, load_settings
 
 app = App(name="log", help="Verify, follow and read the event log.")
 _PAGE = 1000
@@ -87,6 +91,100 @@ def stats(*, db: Database | None = None, as_json: AsJson = False) -> int:
             ["database", "segments", "events", *(f"{worker} behind" for worker in workers)], [list(r.values()) for r in rows]
         )
     return 0
+
+
+@app.command
+def pack(
+    *,
+    db: Database | None = None,
+    drop_segments_before: Annotated[int | None, Parameter(help="Then remove the packed segments below this one.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Copy full ranges of segments into packs, which makes replays fast; of all databases, or one.
+
+    Segments are removed only when asked for, only those that a verified pack holds, and only an hour after they were packed.
+    """
+    if drop_segments_before is not None and db is None:
+        raise InvalidInput("--drop-segments-before needs --db")
+    with platform() as parts:
+        rows = [_packed(parts, name, drop_segments_before) for name in ([db] if db else parts.log.databases())]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(["database", "new packs", "segments dropped", "packs too young"], [list(row.values()) for row in rows])
+    return 0
+
+
+@app.command
+def copy(
+    *,
+    to: Annotated[str, Parameter(help="`s3`, `s3://BUCKET/PREFIX`, or a directory to be SPICE_HOME.")],
+    source: Annotated[str | None, Parameter(name="--from", help="As --to; else the store of the settings.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Copy the log and the dataset bytes to another store, and verify the copy; what is there already is left alone.
+
+    Repeat it after the last writer has stopped, then point the settings at the copy. Endpoint and keys of S3 are those of
+    the settings (SPICE_S3_ENDPOINT, …). The exit code is 1 if a copied log is damaged.
+    """
+    origin, target = _store_settings(source), _store_settings(to)
+    with ExitStack() as stack, progress("copying") as bar:
+        opened = [open_store(settings) for settings in (origin, target)]
+        for store in opened:
+            stack.callback(store.close)
+        shown = (lambda what, seen: _show(bar, what, seen)) if bar else (lambda *_: None)
+        report = copy_store(opened[0], opened[1], progress=shown)
+    if as_json:
+        print_json(report)
+    else:
+        console().print(f"{report.objects} objects, {report.bytes} bytes copied", markup=False)
+        columns = ["database", "segments", "events", "commands", "bytes", "head", "result"]
+        print_table(columns, [_verified_row(log) for log in report.logs])
+    return 0 if report.is_intact else 1
+
+
+@app.command
+def adopt(*, force: bool = False, as_json: AsJson = False) -> int:
+    """Let this PostgreSQL belong to the installation that the object store belongs to: after PostgreSQL was lost or replaced.
+
+    One that belongs to another installation is changed only with `--force`; then `spice rebuild ledger` makes it true.
+    """
+    settings = load_settings()
+    with using_infrastructure(settings):
+        installation, before = adopt_store(settings, replaces=force)
+    if as_json:
+        print_json({"installation": installation, "before": before})
+    else:
+        console().print(f"PostgreSQL belongs to installation {installation} (before: {before or 'none'})", markup=False)
+    return 0
+
+
+def _packed(parts: Platform, database: str, drop_before: int | None) -> dict[str, object]:
+    _head(parts, database)
+    parts.log.fold(database)
+    made = parts.log.pack(database)
+    dropped = None if drop_before is None else parts.log.drop_packed(database, before=drop_before)
+    return {
+        "database": database,
+        "packs": len(made),
+        "dropped": dropped.segments if dropped else 0,
+        "waiting": dropped.waiting_packs if dropped else 0,
+    }
+
+
+def _store_settings(place: str | None) -> Settings:
+    if place is None:
+        return load_settings()
+    if place == "s3":
+        return load_settings(object_store="s3")
+    if place.startswith("s3://"):
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        return load_settings(object_store="s3", s3_bucket=bucket, s3_prefix=prefix.strip("/"))
+    return load_settings(object_store="local", state_dir=Path(place))
+
+
+def _show(bar: Progress, what: str, seen: int) -> None:
+    bar.update(bar.task_ids[0], description=f"copying {what}", completed=seen)
 
 
 def _verify(parts: Platform, database: str) -> VerifyReport:

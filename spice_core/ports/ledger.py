@@ -99,5 +99,16 @@ class Ledger(ABC):
         """Drop everything known of `database`, so that it is folded again from its log."""
 
     @abstractmethod
+    def installation(self) -> str | None:
+        """Return the id of the installation that this ledger belongs to, or None where it belongs to none yet."""
+
+    @abstractmethod
+    def join_installation(self, installation_id: str, *, replaces: bool = False) -> str:
+        """Belong to `installation_id`, unless the ledger belongs to one already and not `replaces`; return the id it has now.
+
+        Durable before it returns, unlike a fold; `forget` leaves it alone.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Release everything; closing again does nothing."""

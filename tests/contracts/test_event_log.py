@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 from event_log_world import DB, World, all_events, command, domain_event, key, world
+from faulty_store import NO_FAULT, FaultyStore
 
 from spice_core.domain.events import Event
 from spice_core.errors import (
@@ -28,10 +29,11 @@ from spice_core.services.event_log.fingerprint import index_entry
 from spice_core.services.event_log.limits import LogLimits
 
 
-@pytest.fixture(params=["memory", "embedded"])
+@pytest.fixture(params=["memory", "embedded", pytest.param("s3", marks=pytest.mark.full)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    dsn = request.getfixturevalue("clean_database") if request.param == "embedded" else None
-    with world(request.param, directory=tmp_path, dsn=dsn) as made:
+    dsn = None if request.param == "memory" else request.getfixturevalue("clean_database")
+    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
+    with world(request.param, directory=tmp_path, dsn=dsn, s3=server) as made:
         yield made
 
 
@@ -445,12 +447,12 @@ def test_wait_returns_when_this_process_appended(log: EventLog):
 
 
 def test_fault_04_a_store_without_put_if_absent_is_refused_at_start(place: World):
-    class Overwriting(type(place.store())):  # type: ignore[misc]
+    class Overwriting(FaultyStore):
         def put_if_absent(self, key: str, data: bytes) -> None:
             self.delete(key)
             super().put_if_absent(key, data)
 
-    store = Overwriting(place.objects) if place.kind == "memory" else Overwriting(place.directory / "other")
+    store = Overwriting(place.store(), lambda operation, key: NO_FAULT)
     log = place.log(store=store)
     with pytest.raises(ConfigurationError, match="put-if-absent"):
         log.start()

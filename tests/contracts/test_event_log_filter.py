@@ -11,10 +11,11 @@ from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.limits import LogLimits
 
 
-@pytest.fixture(params=["memory", "embedded"])
+@pytest.fixture(params=["memory", "embedded", pytest.param("s3", marks=pytest.mark.full)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    dsn = request.getfixturevalue("clean_database") if request.param == "embedded" else None
-    with world(request.param, directory=tmp_path, dsn=dsn) as made:
+    dsn = None if request.param == "memory" else request.getfixturevalue("clean_database")
+    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
+    with world(request.param, directory=tmp_path, dsn=dsn, s3=server) as made:
         for number in range(30):
             made.log().append(DB, [command(f"a{number % 3}", event_id=f"e{number}")], create=True)
         made.log().fold(DB)

@@ -24,6 +24,7 @@ class MemoryLedger(Ledger):
         self._lock = threading.Lock()
         self._databases: dict[str, _Folded] = {}
         self._folding: set[str] = set()
+        self._installation: str | None = None
         self._is_closed = False
 
     def view(self, database: str, *, aggregates: Collection[str] = (), event_ids: Collection[str] = ()) -> LedgerView:
@@ -79,6 +80,18 @@ class MemoryLedger(Ledger):
         with self._lock:
             self._check_open()
             self._databases.pop(database, None)
+
+    def installation(self) -> str | None:
+        with self._lock:
+            self._check_open()
+            return self._installation
+
+    def join_installation(self, installation_id: str, *, replaces: bool = False) -> str:
+        with self._lock:
+            self._check_open()
+            if self._installation is None or replaces:
+                self._installation = installation_id
+            return self._installation
 
     def close(self) -> None:
         self._is_closed = True

@@ -98,6 +98,18 @@ class PostgresLedger(Ledger):
             for name in ("forget_head", "forget_events", "forget_numbers"):
                 connection.execute(self._sql[name], (database,))
 
+    def installation(self) -> str | None:
+        self._check_open()
+        with self._postgres.connection(autocommit=True) as connection:
+            row = connection.execute(self._sql["installation"]).fetchone()
+        return None if row is None else str(row[0])
+
+    def join_installation(self, installation_id: str, *, replaces: bool = False) -> str:
+        self._check_open()
+        with self._postgres.connection() as connection:
+            connection.execute(self._sql["replace_installation" if replaces else "join_installation"], (installation_id,))
+        return self.installation() or installation_id
+
     def close(self) -> None:
         self._is_closed = True
 

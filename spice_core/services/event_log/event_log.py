@@ -14,7 +14,6 @@ from spice_core.domain.events import Event, RecordedEvent
 from spice_core.errors import (
     BrokenChain,
     Closed,
-    ConfigurationError,
     CorruptSegment,
     DatabaseNotFound,
     LedgerUnavailable,
@@ -29,14 +28,17 @@ from spice_core.services.event_log.database_log import Counters, DatabaseLog
 from spice_core.services.event_log.decision import Proposal
 from spice_core.services.event_log.folder import Folder, FoldingThread
 from spice_core.services.event_log.limits import LogLimits
+from spice_core.services.event_log.pack import PackRange
+from spice_core.services.event_log.packer import Dropped, Packer
+from spice_core.services.event_log.packing_thread import PackingThread
 from spice_core.services.event_log.preparation import prepare
 from spice_core.services.event_log.reader import LogHead, LogReader
 from spice_core.services.event_log.segments import Segments
+from spice_core.services.event_log.store_checks import join_installation, refuse_overwriting_store
 from spice_core.services.event_log.tail import Tail
 from spice_core.services.event_log.verifier import Progress, Verifier, VerifyReport
 
 _DATABASES = "_databases/"
-_PROBES = "_probes/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +75,24 @@ class EventLog:
         self, *, store: ObjectStore, ledger: Ledger, clock: Clock, ids: IdSource, writer_id: str, limits: LogLimits | None = None
     ) -> None:
         """Nothing is read or started yet. `writer_id` stands in the segments, for operators."""
-        self._limits = limits or LogLimits()
+        self.limits = limits or LogLimits()
         self._store = store
         self._ledger = ledger
-        self._clock = clock
+        self.clock = clock
         self._ids = ids
         self._writer_id = writer_id
-        self._segments = Segments(
-            store, clock=clock, ids=ids, tries=self._limits.store_attempts, cache_bytes=self._limits.cache_bytes
-        )
+        self._segments = Segments(store, clock=clock, ids=ids, limits=self.limits)
         self._reader = LogReader(self._segments)
         self._folder = Folder(segments=self._segments, ledger=ledger, tail_of=self._tail_of, when_folded=self._when_folded)
         self._folding = FoldingThread(
             self._folder,
             unfolded=self._unfolded,
             afterwards=self._load_filter,
-            interval_seconds=self._limits.fold_seconds,
+            interval_seconds=self.limits.fold_seconds,
+            sweep_seconds=self.limits.sweep_seconds,
         )
+        self._packer = Packer(self._segments, store=store, ledger=ledger, clock=clock, limits=self.limits)
+        self._packing = PackingThread(self._packer, heads=ledger.heads, interval_seconds=self.limits.pack_seconds)
         self._appenders: dict[str, Appender] = {}
         self._lock = threading.Lock()
         self._appended = threading.Condition()
@@ -97,22 +100,29 @@ class EventLog:
         self._seen = threading.local()
         self._is_closed = False
 
-    def start(self) -> None:
-        """Check that the store refuses a second put of a key, and fold in the background from now on.
+    def start(self, *, adopts: bool = True) -> None:
+        """Check the store, and fold (and pack, if the limits say so) in the background from now on.
+
+        `adopts`: a ledger without a past joins the installation that the store belongs to.
 
         Raises:
-            ConfigurationError: the store lets a second put through, so two writers could overwrite each other.
-            StoreUnavailable: (retryable) the store does not answer.
+            ConfigurationError: the store lets a second put of a key through, or is another installation's.
+            StoreUnavailable, LedgerUnavailable: (retryable) the store or the ledger does not answer.
         """
         self._check_open()
-        self._probe_store()
+        refuse_overwriting_store(self._store, self._ids)
+        join_installation(self._store, self._ledger, self._ids, adopts=adopts)
         self._folding.start()
+        if self.limits.pack_seconds:
+            self._packing.start()
 
     def close(self) -> None:
-        """Stop folding and refuse further calls; closing again does nothing. The store and the ledger stay open."""
+        """Stop what runs and refuse further calls; closing again does nothing. The store and the ledger stay open."""
         if not self._is_closed:
             self._is_closed = True
+            self._packing.stop()
             self._folding.stop()
+            self._segments.close()
             with self._appended:
                 self._appended.notify_all()
 
@@ -134,7 +144,7 @@ class EventLog:
             BrokenChain, CorruptSegment: the log is damaged.
         """
         appender = self._appender(database, create=create)
-        request = prepare(events, expected or {}, limits=self._limits)
+        request = prepare(events, expected or {}, limits=self.limits)
         accepted = appender.append(request)
         placed = zip(request.proposals, accepted.entries, strict=True)
         if not accepted.is_duplicate:
@@ -206,6 +216,15 @@ class EventLog:
         self._check_open()
         return self._reader.head(database)
 
+    def told(self) -> dict[str, int]:
+        """Return the newest position of each log as ledger and process know it: the store is not asked, so it may trail."""
+        self._check_open()
+        known = {name: head.position for name, head in self._ledger.heads().items()}
+        for name, appender in tuple(self._appenders.items()):
+            if (tail := appender.log.tail) is not None:
+                known[name] = max(tail.head.position, known.get(name, 0))
+        return known
+
     def databases(self) -> list[str]:
         """Return every database that has a log, in name order."""
         self._check_open()
@@ -243,7 +262,18 @@ class EventLog:
         with appender.log.turn:
             self._ledger.forget(database)
             appender.log.forget()
+        self._reader.head(database)  # so that readers know how far they may fetch ahead
         return self._folder.fold(database)
+
+    def pack(self, database: str, *, progress: Progress | None = None) -> list[PackRange]:
+        """Copy what the ledger has folded into packs (see `Packer.pack`); `progress` is called after every pack."""
+        self._check_open()
+        return self._packer.pack(database, progress=progress)
+
+    def drop_packed(self, database: str, *, before: int, progress: Progress | None = None) -> Dropped:
+        """Remove the segments below segment `before` that stand in a pack (see `Packer.drop`)."""
+        self._check_open()
+        return self._packer.drop(database, before=before, progress=progress)
 
     def verify(self, database: str, *, progress: Progress | None = None, witness: LogHead | None = None) -> VerifyReport:
         """Check the whole log, byte for byte; `witness` is a head kept elsewhere (see `signed_head`).
@@ -325,15 +355,15 @@ class EventLog:
             ledger=self._ledger,
             ids=self._ids,
             writer_id=self._writer_id,
-            max_tail_events=self._limits.max_tail_events,
-            max_filter_keys=self._limits.max_filter_keys,
+            max_tail_events=self.limits.max_tail_events,
+            max_filter_keys=self.limits.max_filter_keys,
         )
         return Appender(
             log,
-            max_waiting=self._limits.max_waiting,
-            max_batch_events=self._limits.max_batch_events,
-            max_batch_bytes=self._limits.max_batch_bytes,
-            window_seconds=self._limits.window_seconds,
+            max_waiting=self.limits.max_waiting,
+            max_batch_events=self.limits.max_batch_events,
+            max_batch_bytes=self.limits.max_batch_bytes,
+            window_seconds=self.limits.window_seconds,
             when_appended=self._when_appended,
         )
 
@@ -360,22 +390,6 @@ class EventLog:
     def _unfolded(self) -> list[str]:
         heads: Mapping[str, FoldedHead] = self._ledger.heads()
         return [name for name in self.databases() if self._segments.exists(name, heads.get(name, EMPTY_HEAD).segment + 1)]
-
-    def _probe_store(self) -> None:
-        """Write one key twice: a store that lets the second put through would lose events without a word."""
-        key = _PROBES + self._ids.new_id()
-        self._store.put_if_absent(key, b"first")
-        try:
-            self._store.put_if_absent(key, b"second")
-        except SlotTaken:
-            if self._store.get(key) == b"first":
-                return
-        finally:
-            self._store.delete(key)
-        raise ConfigurationError(
-            "The object store let a second put of one key through. The event log needs a store with put-if-absent "
-            "(If-None-Match: * on S3): choose another store, or switch that feature on"
-        )
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -11,7 +11,6 @@ from spice_core.services.event_log.segments import Segments
 from spice_core.services.event_log.tail import Tail, TailSegment, check_continues, head_of
 
 _CHUNK_EVENTS = 5_000
-_SWEEP_SECONDS = 2.0
 
 
 class Folder:
@@ -92,15 +91,18 @@ class FoldingThread:
         unfolded: Callable[[], Sequence[str]],
         afterwards: Callable[[str], None],
         interval_seconds: float,
+        sweep_seconds: float,
     ) -> None:
         """Fold at most every `interval_seconds`, so that small segments are folded many at a time.
 
-        `unfolded` finds the databases that have something to fold; `afterwards` is called with each that was folded.
+        Every `sweep_seconds` `unfolded` finds the databases that have something to fold; `afterwards` is called with each
+        that was folded.
         """
         self._folder = folder
         self._unfolded = unfolded
         self._afterwards = afterwards
         self._interval_seconds = interval_seconds
+        self._sweep_seconds = sweep_seconds
         self._due: set[str] = set()
         self._lock = threading.Lock()
         self._has_work = threading.Event()
@@ -128,7 +130,7 @@ class FoldingThread:
     def _run(self) -> None:
         self._sweep()
         while not self._stop.is_set():
-            if not self._has_work.wait(timeout=_SWEEP_SECONDS):
+            if not self._has_work.wait(timeout=self._sweep_seconds):
                 self._sweep()
             self._has_work.clear()
             with self._lock:

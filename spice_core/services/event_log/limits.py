@@ -17,6 +17,14 @@ class LogLimits:
         store_attempts: how often a failing store is tried.
         cache_bytes: segments kept in memory for readers.
         fold_seconds: the pause between two folds.
+        sweep_seconds: how often every log is looked at for segments that a dead process left unfolded.
+        look_seconds: how old an answer about the newest position may be that comes from the store; the ledger tells of news
+            meanwhile. 0: the store is always asked.
+        read_ahead: objects that are fetched ahead for a sequential reader; for stores where a request takes its time.
+        pack_segments, pack_bytes: what one pack holds at most; at least one segment.
+        pack_seconds: how often `start` packs in the background; 0: never.
+        trusted_seconds: how old a listing of packs may be to go by.
+        drop_after_seconds: how old a pack must be before its segments may be dropped; much more than `trusted_seconds`.
     """
 
     max_request_events: int = 10_000
@@ -30,3 +38,11 @@ class LogLimits:
     store_attempts: int = 5
     cache_bytes: int = 32 << 20
     fold_seconds: float = 0.05
+    sweep_seconds: float = 2.0
+    look_seconds: float = 0.0
+    read_ahead: int = 0
+    pack_segments: int = 500
+    pack_bytes: int = 8 << 20
+    pack_seconds: float = 0.0
+    trusted_seconds: float = 900.0
+    drop_after_seconds: float = 3600.0

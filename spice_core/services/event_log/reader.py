@@ -80,11 +80,12 @@ class LogReader:
             head = head_of(segment)
             with self._lock:
                 self._heads[database] = head
+            self._segments.note_newest(database, head.segment)
         return LogHead(head.segment, head.position, head.chain_hash)
 
     def _newest(self, database: str, known: int) -> int:
         """Return the number of the last segment: doubling steps from a known one, then halving."""
-        step, low = 1, known
+        step, low = 1, max(known, self._segments.last_packed(database))
         while self._segments.exists(database, low + step):
             low += step
             step *= 2

@@ -63,3 +63,13 @@ DELETE FROM spice_ledger.event_index WHERE database = %s;
 
 -- name: forget_numbers
 DELETE FROM spice_ledger.aggregate_versions WHERE database = %s;
+
+-- name: installation
+SELECT installation_id FROM spice_ledger.installation;
+
+-- name: join_installation
+INSERT INTO spice_ledger.installation (installation_id) VALUES (%s) ON CONFLICT DO NOTHING;
+
+-- name: replace_installation
+INSERT INTO spice_ledger.installation (installation_id) VALUES (%s)
+    ON CONFLICT (is_only) DO UPDATE SET installation_id = excluded.installation_id;
