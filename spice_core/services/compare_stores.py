@@ -1,5 +1,6 @@
 """Whether every store of an installation holds what a replay of the log into empty stores gives."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -102,7 +103,7 @@ def compare_stores(live: LogStores, *, empty: LogStores, work: WorkLedger, datab
     branches = _branches(empty.graph, database)
     _compare_documents(found, live.search, empty.search, branches=branches, names=names, database=database)
     _compare_statuses(found, live, empty, names)
-    _compare_lineage(found, live, empty, database, names)
+    _compare_lineage(found, live, database, names)
     found.compare("audit", _audit(live, database), _audit(empty, database))
     found.compare("registry", _catalogue(live, database), _catalogue(empty, database))
     letters = [letter for letter in work.dead_letters(database=database, state="", limit=_PAGE) if letter.state == "waiting"]
@@ -230,11 +231,13 @@ def _status(status: CommandStatus) -> object:
     return _plain(told)
 
 
-def _compare_lineage(found: _Findings, live: LogStores, empty: LogStores, database: str, names: Names) -> None:
-    found.compare("lineage counts", *(stores.lineage.counts(database).items() for stores in (live, empty)))
-    for artifact in sorted(names.artifacts):
-        records = (stores.lineage.of_artifact(database, artifact, limit=_ANY) for stores in (live, empty))
-        found.compare("lineage", *([(artifact, [_plain(record) for record in side])] for side in records))
+def _compare_lineage(found: _Findings, live: LogStores, database: str, names: Names) -> None:
+    counts = Counter(record.event_type for records in names.lineage.values() for record in records)
+    found.compare("lineage counts", live.lineage.counts(database).items(), counts.items())
+    for artifact, told in sorted(names.lineage.items()):
+        there = live.lineage.of_artifact(database, artifact, limit=_ANY)
+        sides = ([(f"{artifact} {record.event_id}", _plain(record)) for record in records] for records in (there, told))
+        found.compare("lineage", *sides)
 
 
 def _audit(stores: LogStores, database: str) -> Rows:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from spice_core.domain.events import COMMAND_FAILED, DOMAIN, Event, RecordedEvent
+from spice_core.domain.events import COMMAND_FAILED, DOMAIN, RecordedEvent
+from spice_core.domain.read_models import LineageRecord
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.ledger import Ledger
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
@@ -12,7 +13,7 @@ from spice_core.ports.search_index import SearchIndex
 from spice_core.services.apply_registry import registry_changes
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.project_audit import AuditProjector
-from spice_core.services.project_lineage import LineageProjector, artifacts_of
+from spice_core.services.project_lineage import lineage_records
 from spice_core.services.project_search import DATABASE_DELETED, SearchProjector
 from spice_core.services.project_statuses import StatusProjector
 from spice_core.services.rebuild_graph import GraphRebuilder
@@ -36,28 +37,30 @@ class LogStores:
 
 @dataclass(slots=True)
 class Names:
-    """What the events of a log speak of: whoever compares stores asks for these."""
+    """What the events of a log speak of: whoever compares stores asks for these. The records of an artifact are oldest first."""
 
     classes: set[str] = field(default_factory=set)
-    artifacts: set[str] = field(default_factory=set)
+    lineage: dict[str, list[LineageRecord]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     told: dict[str, int] = field(default_factory=dict)
     """The position at which a command took effect, by command id; commands that failed are no part of it."""
 
-    def take(self, event: Event) -> None:
-        """Remember what `event` names."""
+    def take(self, recorded: RecordedEvent) -> None:
+        """Remember what an event names."""
+        event = recorded.event
         class_id = event.data.get("class_id")
         if isinstance(class_id, str):
             self.classes.add(class_id)
         if event.is_command:
             self.commands.append(event.event_id)
         elif event.metadata.get("kind") == DOMAIN and event.event_type != COMMAND_FAILED:
-            self.artifacts.update(artifacts_of(event))
             self.told[event.command_id] = int(event.metadata.get("position", 0))
+        for record in lineage_records(recorded):
+            self.lineage.setdefault(record.artifact, []).append(record)
 
 
 def replay_log(database: str, *, into: LogStores) -> Names:
-    """Replay the log of `database` into the empty stores of `into`; return what it names.
+    """Replay the log of `database` into the empty stores of `into`, all but the lineage; return what it names, lineage included.
 
     Raises:
         BrokenChain, CorruptSegment: the log is damaged, or a commit came out with another id than the log says.
@@ -66,10 +69,10 @@ def replay_log(database: str, *, into: LogStores) -> Names:
     names = Names()
     for events in pages_of(into.log, database):
         for recorded in events:
-            names.take(recorded.event)
+            names.take(recorded)
     into.log.fold(database)
     GraphRebuilder(log=into.log, graph=into.graph).rebuild(database)
-    projectors = [StatusProjector(into.statuses), LineageProjector(into.lineage), AuditProjector(into.audit)]
+    projectors = [StatusProjector(into.statuses), AuditProjector(into.audit)]
     documents = SearchProjector(search=into.search, graph=into.graph)
     for events in pages_of(into.log, database):
         for projector in projectors:

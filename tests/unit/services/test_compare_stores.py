@@ -16,7 +16,7 @@ from spice_core.adapters.memory.search_index import MemorySearchIndex
 from spice_core.domain.graph import GraphBatch
 from spice_core.services.compare_stores import StoresComparison, compare_stores
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.project_lineage import lineage_records
+from spice_core.services.project_lineage import LineageProjector, lineage_records
 from spice_core.services.replay_log import LogStores, replay_log
 from tests.simulation.write_path_world import DB, Simulation
 from tests.write_path import CountedIds, SteppedClock
@@ -34,6 +34,7 @@ class World:
         self.simulation.work.mark_done(lease, "registry", [], database=DB, position=head)
         self.live = self.fresh()
         replay_log(DB, into=self.live)
+        LineageProjector(self.live.lineage).handle(DB, self.simulation.events())
 
     def fresh(self) -> LogStores:
         ledger = MemoryLedger()
