@@ -91,19 +91,18 @@ def test_image_takes_only_files_that_exist():
 
 
 def test_compose_itself_accepts_both_files(tmp_path):
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode
-    ):
+    if shutil.which("docker") is None or _docker("compose", "version").returncode != 0:
         pytest.skip("docker compose is not installed")
     values = set(re.findall(r"\$\{([A-Z0-9_]+):\?", (ROOT / "docker-compose.yml").read_text()))
     (tmp_path / ".env").write_text("".join(f"{name}=aaaaaaaa\n" for name in values))
     for source in ("docker-compose.yml", "docker-compose.full.yml"):
         shutil.copy(ROOT / source, tmp_path)
-        done = subprocess.run(
-            ["docker", "compose", "-f", str(tmp_path / source), "config", "--quiet"], check=False, capture_output=True, text=True
-        )
+        done = _docker("compose", "-f", str(tmp_path / source), "config", "--quiet")
         assert done.returncode == 0, done.stderr
+
+
+def _docker(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
 
 
 def _published(service: dict[str, Any]) -> set[int]:

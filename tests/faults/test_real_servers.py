@@ -1,5 +1,6 @@
 """The real engines as the tests start them: each answers, dies, comes back with its data, and hangs when it is paused."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,23 +114,46 @@ def test_shared_servers_answer(s3_server, kafka_server, elasticsearch_server, re
     assert s3_server.endpoint.startswith("http")
 
 
-def test_servers_end_with_the_run_and_unstarted_ones_are_reported(tmp_path):
-    """A run of its own, on a machine without Java: Redis runs and ends, the Kafka row is named, and fails where it is required."""
+ROWS = """
+import spice_api.dev.servers.kafka as kafka
+from spice_core.errors import ConfigurationError
+
+
+def none(version, **options):
+    raise ConfigurationError("Java is needed")
+
+
+kafka.find_java = none
+
+
+def test_redis(redis_server):
+    print("REDIS", redis_server.process().pid)
+
+
+def test_kafka(kafka_server):
+    pass
+"""
+
+
+def test_servers_end_with_the_run_and_rows_without_one_are_named(tmp_path):
+    """A run of its own, as on a machine without Java: Redis runs and ends; the row of Kafka is named, and fails if required."""
     root = Path(__file__).parents[2]
-    rows = tmp_path / "test_rows.py"
-    rows.write_text(
-        "def test_redis(redis_server):\n    print('REDIS', redis_server.process().pid)\n\n\ndef test_kafka(kafka_server):\n    pass\n"
-    )
-    without_java = "import spice_api.dev.servers.kafka as kafka\nfrom spice_core.errors import ConfigurationError\n\n\ndef none(version, **options):\n    raise ConfigurationError('Java is needed')\n\n\nkafka.find_java = none\n"
-    (tmp_path / "conftest.py").write_text(without_java)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "--rootdir", str(tmp_path), "--confcutdir", "/"]
-    command += ["-c", str(root / "pyproject.toml"), str(root / "tests" / "conftest.py"), str(rows)]
-    lenient = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    (tmp_path / "test_rows.py").write_text(ROWS)
+    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-c", str(root / "pyproject.toml")]
+    command += ["--rootdir", str(tmp_path), "--confcutdir", "/", "-p", "conftest", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(root / "tests")}
+    environment.pop("SPICE_TEST_KAFKA", None)
+    environment.pop("SPICE_TEST_REDIS_URL", None)
+    lenient = _run(command, tmp_path, environment)
     assert "1 rows did not run: their server did not start" in lenient.stdout, lenient.stdout + lenient.stderr
     assert "kafka: server not started: Java is needed" in lenient.stdout
     assert lenient.returncode == 0
     pid = lenient.stdout.partition("REDIS ")[2].split()[0]
     assert not Path(f"/proc/{pid}").exists()
-    strict = subprocess.run([*command, "--require-full"], cwd=root, capture_output=True, text=True, check=False)
+    strict = _run([*command, "--require-full"], tmp_path, environment)
     assert strict.returncode == 1
     assert "kafka: server not started: Java is needed" in strict.stdout
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
