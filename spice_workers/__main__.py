@@ -10,7 +10,6 @@ from typing import Any
 from spice_core.bootstrap import Platform, bootstrap, event_publisher, log_lines
 from spice_core.errors import ConfigurationError
 from spice_core.ports.event_feed import EventFeed
-from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.handling import Handler
 from spice_core.services.sample_platform import PlatformSampler
 from spice_core.settings import Settings, load_settings
@@ -103,8 +102,7 @@ def _runners_of(
         watch = relay.RelayWatch(platform, publisher, owner=platform.ids.new_id())
         stack.callback(watch.close)
         watch.start()
-        feed = LogEventFeed(platform.log)
-        handler = relay.build(platform, publisher)
+        handler, feed = relay.build(platform, publisher)
         runners.append(runner_of(platform, [handler], metrics=metrics, on_summary=on_summary, feed=feed))
     return runners
 

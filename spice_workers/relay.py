@@ -7,15 +7,17 @@ from spice_core.bootstrap import Platform
 from spice_core.errors import ConfigurationError, SpiceError, Unavailable
 from spice_core.ports.event_publisher import EventPublisher
 from spice_core.services.announce_dead_letters import announce_dead_letters
+from spice_core.services.event_log.line_feed import LineFeed
 from spice_core.services.relay_events import RelayHandler
 
 _LOGGER = logging.getLogger(__name__)
 _LEASE = "relay:dead-letters"
 
 
-def build(platform: Platform, publisher: EventPublisher) -> RelayHandler:
-    """Return the handler that publishes every event."""
-    return RelayHandler(log=platform.log, work=platform.work, publisher=publisher)
+def build(platform: Platform, publisher: EventPublisher) -> tuple[RelayHandler, LineFeed]:
+    """Return the handler that publishes every event, and the feed that delivers to it: the log itself."""
+    feed = LineFeed(platform.log)
+    return RelayHandler(log=platform.log, work=platform.work, publisher=publisher, feed=feed), feed
 
 
 class RelayWatch:

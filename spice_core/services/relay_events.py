@@ -7,7 +7,8 @@ from spice_core.errors import ConfigurationError, FeedUnavailable, SpiceError, U
 from spice_core.ports.event_publisher import EventPublisher
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.event_log.identity import LogIdentities, require_lines
+from spice_core.services.event_log.identity import LogIdentities
+from spice_core.services.event_log.line_feed import LineFeed
 from spice_core.services.handling import Handler
 
 
@@ -22,8 +23,9 @@ class RelayHandler(Handler):
     claims_events = False
     batch = 5_000
 
-    def __init__(self, *, log: EventLog, work: WorkLedger, publisher: EventPublisher) -> None:
-        self._log = log
+    def __init__(self, *, log: EventLog, work: WorkLedger, publisher: EventPublisher, feed: LineFeed | None = None) -> None:
+        """`feed` is the one that delivers to this handler, if it has the lines at hand."""
+        self._feed = feed or LineFeed(log)
         self._work = work
         self._publisher = publisher
         self._identity = LogIdentities(log)
@@ -50,7 +52,7 @@ class RelayHandler(Handler):
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         try:
             first = events[0].position
-            lines = require_lines(self._log, database, after=first - 1, count=events[-1].position - first + 1)
+            lines = self._feed.lines(database, after=first - 1, count=events[-1].position - first + 1)
             self._publisher.publish(events, lines=lines, log=self._identity(database))
         except Unavailable:
             raise

@@ -23,7 +23,6 @@ class Place:
 def headers_of(recorded: RecordedEvent, *, log: bytes, database: bytes) -> Headers:
     """Return the headers of an event; `traceparent` only where the event has one."""
     event = recorded.event
-    metadata = event.metadata
     headers: Headers = [
         ("database", database),
         ("log", log),
@@ -32,7 +31,7 @@ def headers_of(recorded: RecordedEvent, *, log: bytes, database: bytes) -> Heade
         ("event_id", event.event_id.encode()),
         ("kind", b"command" if event.is_command else b"domain"),
     ]
-    trace = metadata.get("traceparent")
+    trace = event.metadata.get("traceparent")
     if isinstance(trace, str):
         headers.append(("traceparent", trace.encode()))
     return headers

@@ -201,6 +201,11 @@ class EventLog:
         self._check_open()
         return self._reader.read_lines(database, after=after, limit=limit)
 
+    def read_placed_lines(self, database: str, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return the same lines, each with the number of its segment."""
+        self._check_open()
+        return self._reader.read_placed_lines(database, after=after, limit=limit)
+
     def lines(self, database: str, *, segment: int) -> list[dict[str, Any]]:
         """Return the events of a segment as JSON objects with every field they have, also unknown ones.
 

@@ -48,6 +48,10 @@ class LogReader:
         """Return the same events as the JSON lines they are stored in, checked alike but not parsed."""
         return self._read(database, Segment.stored, after=after, limit=limit)
 
+    def read_placed_lines(self, database: str, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return the same lines, each with the number of its segment."""
+        return self._read(database, _placed, after=after, limit=limit)
+
     def _read(self, database: str, take: Callable[[Segment, int, int], list[ItemT]], *, after: int, limit: int) -> list[ItemT]:
         place = self._place(database, after)
         found: list[ItemT] = []
@@ -136,3 +140,8 @@ class LogReader:
                 f"{segment_key(database, number)} (from position {place.position + 1}) is missing",
                 details={"database": database, "segment": number, "position": place.position + 1},
             )
+
+
+def _placed(segment: Segment, start: int, stop: int) -> list[tuple[int, bytes]]:
+    number = segment.header.segment
+    return [(number, line) for line in segment.stored(start, stop)]

@@ -1,11 +1,14 @@
 """The relay and the announcement of dead letters, on memory adapters."""
 
+from dataclasses import replace
+
 import pytest
 
 from spice_core.adapters.memory.event_publisher import MemoryEventPublisher
 from spice_core.errors import ConfigurationError, FeedUnavailable
 from spice_core.services.announce_dead_letters import announce_dead_letters
 from spice_core.services.event_log.identity import log_identity, read_line
+from spice_core.services.event_log.line_feed import LineFeed
 from spice_core.services.relay_events import RelayHandler
 from spice_workers.stream import Pass
 from tests.workers_world import Workers, refuse
@@ -45,6 +48,28 @@ def test_a_carried_line_reads_as_the_event_it_was(workers):
     [recorded] = workers.log.read("shop", after=0, limit=1)
     [line] = workers.log.read_lines("shop", after=0, limit=1)
     assert read_line("shop", recorded.segment, line) == recorded
+
+
+@pytest.mark.parametrize("text", ["plain", 'a "quote"', ',"metadata":{}', "back\\slash", "한국어"])
+def test_line_is_told_from_what_its_event_says(workers, text):
+    workers.append("a")
+    [recorded] = workers.log.read("shop", after=0, limit=1)
+    odd = replace(
+        recorded.event,
+        event_id=f"{text}!",
+        data={"payload": {"metadata": {"kind": text}}, text: text},
+        metadata={"kind": "command", "traceparent": "00-1", "metadata": {"kind": text}},
+        sequence_number=None,
+    )
+    workers.log.append("shop", [odd])
+    [recorded] = workers.log.read("shop", after=1, limit=1)
+    feed = LineFeed(workers.log)
+    [light] = feed.poll("relay", "shop", after=1)
+    assert (light.position, light.segment, light.event.event_id) == (2, recorded.segment, recorded.event.event_id)
+    assert light.event.metadata == recorded.event.metadata
+    assert light.event.aggregate_id == recorded.event.aggregate_id
+    assert light.event.occurred_at == recorded.event.occurred_at
+    assert feed.lines("shop", after=0, count=2) == workers.log.read_lines("shop", after=0, limit=2)
 
 
 def test_must_hold_06_relay_that_was_down_resumes_from_its_durable_position(workers, publisher):
