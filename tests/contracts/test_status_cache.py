@@ -1,12 +1,15 @@
 """The contract of `StatusCache`, on every adapter."""
 
 import uuid
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from spice_core.adapters.memory.status_cache import MemoryStatusCache
+from spice_core.adapters.redis.connection import RedisServer
+from spice_core.adapters.redis.status_cache import RedisStatusCache
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.errors import Closed
 
@@ -71,6 +74,27 @@ def test_forgotten_database_has_no_entries_and_others_keep_theirs(cache, db):
     assert cache.get(kept.command_id).status == kept
     cache.put([gone], origin="log-1")
     assert cache.get(gone.command_id).status == gone
+
+
+@pytest.mark.full
+def test_redis_that_evicts_what_it_knew_of_a_database_brings_nothing_back(redis_server, db):
+    with closing(RedisServer(redis_server.url, timeout_seconds=5.0)) as server:
+        cache = RedisStatusCache(server, ttl_seconds=60)
+        gone, fresh = status_of(db), status_of(db)
+        cache.put([gone], origin="log-1")
+        cache.forget(db)
+        cache.put([fresh], origin="log-1")
+        for key in server.client.scan_iter(f"command:epoch:{db}"):
+            server.client.delete(key)
+        assert [cache.get(gone.command_id), cache.get(fresh.command_id)] == [None, None]
+        cache.put([fresh], origin="log-1")
+        assert cache.get(gone.command_id) is None
+        assert cache.get(fresh.command_id).status == fresh
+        assert 0 < server.client.ttl(f"command:{fresh.command_id}:status") <= 60
+        RedisStatusCache(server, ttl_seconds=0).put([fresh], origin="log-1")
+        assert server.client.ttl(f"command:{fresh.command_id}:status") == -1, "0: no expiry"
+        server.client.set(f"command:{fresh.command_id}:status", b'{"status":"COMPLETED"}')
+        assert cache.get(fresh.command_id) is None, "written by another program"
 
 
 def test_nothing_to_keep_is_no_error(cache):

@@ -32,7 +32,7 @@ class MemoryRateLimiter(RateLimiter):
             if refused is not None:
                 rate, window = refused
                 return Allowance(False, rate, window.left(rate), window.reset_seconds(rate, now), "local")
-            for rate, window in windows:
+            for _, window in windows:
                 window.times.append(now)
             rate, window = min(windows, key=lambda found: found[1].left(found[0]) // found[0].cost)
             return Allowance(True, rate, window.left(rate), window.reset_seconds(rate, now), "local")

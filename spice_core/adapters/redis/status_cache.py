@@ -10,9 +10,10 @@ from spice_core.ports.status_cache import CachedStatus, StatusCache
 
 
 class RedisStatusCache(StatusCache):
-    """`command:{id}:status` holds one entry as JSON; `command:epoch:{database}` counts how often its entries were forgotten.
+    """`command:{id}:status` holds one entry as JSON, `command:epoch:{database}` the time since which its entries count.
 
-    An entry carries the epoch it was put in, so forgetting a database is one number, however many entries it has.
+    An entry carries the epoch it was put in, so forgetting a database is forgetting its epoch, however many entries it has. An
+    epoch that Redis evicted makes its entries unknown; no later one is equal to it.
     """
 
     def __init__(self, server: RedisServer, *, ttl_seconds: int) -> None:
@@ -28,7 +29,7 @@ class RedisStatusCache(StatusCache):
         if found is None:
             return None
         entry, epoch = found
-        return entry if epoch == self._epochs([entry.status.database])[0] else None
+        return entry if epoch and epoch == self._epochs([entry.status.database])[0] else None
 
     def put(self, statuses: Sequence[CommandStatus], *, origin: str) -> None:
         self._check_open()
@@ -36,7 +37,7 @@ class RedisStatusCache(StatusCache):
         if not final:
             return
         databases = sorted({status.database for status in final})
-        epochs = dict(zip(databases, self._epochs(databases), strict=True))
+        epochs = self._epochs_now(databases)
         with self._server.client.pipeline(transaction=False) as pipe:
             for status in final:
                 record = to_record(status, origin=origin, epoch=epochs[status.database])
@@ -45,7 +46,7 @@ class RedisStatusCache(StatusCache):
 
     def forget(self, database: str) -> None:
         self._check_open()
-        self._server.call(lambda: self._server.client.incr(_epoch_key(database)))
+        self._server.call(lambda: self._server.client.delete(_epoch_key(database)))
 
     def close(self) -> None:
         self._is_closed = True
@@ -53,6 +54,18 @@ class RedisStatusCache(StatusCache):
     def _check_open(self) -> None:
         if self._is_closed:
             raise Closed("The status cache is closed.")
+
+    def _epochs_now(self, databases: Sequence[str]) -> dict[str, str]:
+        """Return the epoch of each database, begun now where there is none."""
+        found = self._epochs(databases)
+        if not all(found):
+            seconds, microseconds = self._server.call(self._server.client.time)
+            with self._server.client.pipeline(transaction=False) as pipe:
+                for name in databases:
+                    pipe.set(_epoch_key(name), f"{seconds}.{microseconds:06}", nx=True)
+                self._server.call(pipe.execute)
+            found = self._epochs(databases)
+        return dict(zip(databases, found, strict=True))
 
     def _epochs(self, databases: Sequence[str]) -> list[str]:
         found = self._server.call(lambda: self._server.client.mget([_epoch_key(name) for name in databases]))
