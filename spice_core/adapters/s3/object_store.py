@@ -247,6 +247,7 @@ def _client(options: S3Options, *, retries: int) -> S3Store:
         "region": options.region,
         "virtual_hosted_style_request": options.addressing == "virtual",
         "copy_if_not_exists": "multipart",
+        "disable_bulk_delete": True,
     }
     if options.endpoint is not None:
         config["endpoint"] = options.endpoint
