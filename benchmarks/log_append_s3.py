@@ -187,7 +187,7 @@ def opened_place(stack: ExitStack) -> Place:
     dsn = start_embedded(root / "postgres-of-bench")
     migrate(dsn)
     if url := os.environ.get("SPICE_TEST_S3_URL"):
-        keys = (os.environ.get(f"SPICE_TEST_S3_{part}_KEY", "spice") for part in ("ACCESS", "SECRET"))
+        keys = (os.environ.get(f"SPICE_TEST_S3_{part}_KEY", "") for part in ("ACCESS", "SECRET"))
         return Place(url, *keys, dsn)
     server = SeaweedServer(root / "s3")
     server.start()
