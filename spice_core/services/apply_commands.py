@@ -7,7 +7,7 @@ from spice_core.domain.commands import EVENT_OF, Command, CommandType
 from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent, domain_event_id
 from spice_core.domain.graph import Commit, Node, Removal
 from spice_core.domain.resolution import Ontology
-from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, NotFound
+from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, LeaseLost, NotFound
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.apply_control import apply_control
@@ -77,6 +77,8 @@ class GraphHandler(Handler):
     def _control(self, database: str, run: Run) -> None:
         self._crash_point(f"{self.name}:before_effect")
         event = apply_control(self._graph, run.commands[0])
+        if event.event_type == COMMAND_FAILED:
+            self._check_not_overtaken(database, run)
         self._crash_point(f"{self.name}:after_effect")
         self._log.append(database, [event])
 
@@ -84,8 +86,10 @@ class GraphHandler(Handler):
         try:
             view = self._graph.view(database, run.branch)
         except (DatabaseNotFound, BranchNotFound) as error:
+            self._check_not_overtaken(database, run)
             self._append(database, [failed_event(command, error) for command in run.commands])
             return
+        self._check_not_overtaken(database, run)
         outcomes, ontology = self._decide(view, self._ontology(database, view, run.branch), run)
         self._crash_point(f"{self.name}:before_effect")
         changed = [outcome for outcome in outcomes if outcome.changes]
@@ -98,6 +102,16 @@ class GraphHandler(Handler):
             self._remember(database, run.branch, commit, ontology)
         self._crash_point(f"{self.name}:after_effect")
         self._append(database, events_of(outcomes, commit=commit.id if commit else None))
+
+    def _check_not_overtaken(self, database: str, run: Run) -> None:
+        """Raise `LeaseLost` where the state that `run` is decided on, read before this call, may hold later effects.
+
+        A worker that hung between looking at the applied position and reading the state was replaced meanwhile. It would
+        refuse what its successor has done: "exists already". An effect is refused by the store, but a refusal has none, and its
+        event would be a second outcome of the command.
+        """
+        if self._graph.applied_position(database) >= run.commands[0].position:
+            raise LeaseLost(f"another worker has gone on with {database}")
 
     def _restored(self, database: str, commands: Sequence[Placed]) -> int:
         """Return the applied position, when the graph has got back what it lost of decided commands.
