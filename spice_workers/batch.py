@@ -66,9 +66,11 @@ class BatchWork:
         return None
 
     def _do(self, events: Sequence[RecordedEvent], outcome: Outcome) -> None:
-        blamed = {aggregate_of(failure.event) for failure in outcome.failed}
-        outcome.parked += [event for event in events if aggregate_of(event) in blamed]
-        fit = [event for event in events if aggregate_of(event) not in blamed]
+        fit = list(events)
+        if outcome.failed:
+            blamed = {aggregate_of(failure.event) for failure in outcome.failed}
+            outcome.parked += [event for event in events if aggregate_of(event) in blamed]
+            fit = [event for event in events if aggregate_of(event) not in blamed]
         if not fit:
             return
         error = self.try_once(fit)

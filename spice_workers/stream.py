@@ -213,14 +213,15 @@ class Stream:
         wanted = [event for event in events if self.handler.wants(event)]
         outcome = Outcome()
         due = self._claim(lease, wanted)
-        free = [event for event in due if aggregate_of(event) not in self._parked]
+        free = [event for event in due if aggregate_of(event) not in self._parked] if self._parked else due
         if free:
             parts.crash.at(f"{name}:after_claim")
             parts.crash.at(f"{name}:before_effect")
             outcome = self._do(free)
             parts.crash.at(f"{name}:after_effect")
         self._bury(lease, outcome.failed)
-        self._park(lease, [event for event in due if aggregate_of(event) in self._parked])
+        if self._parked:
+            self._park(lease, [event for event in due if aggregate_of(event) in self._parked])
         parts.crash.at(f"{name}:before_done")
         done = [item_of(event) for event in outcome.done] if self.handler.claims_events else []
         last = events[-1]

@@ -8,7 +8,7 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from spice_core.adapters.kafka.access import KafkaAccess, Trouble
-from spice_core.adapters.kafka.messages import LARGEST_LINE, Headers, headers_of
+from spice_core.adapters.kafka.messages import LARGEST_LINE, Headers, headers_in, shared_headers
 from spice_core.adapters.kafka.topics import TopicPlan, Topics
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import Closed, ConfigurationError, FeedUnavailable
@@ -55,12 +55,13 @@ class KafkaEventPublisher(EventPublisher):
             return
         with self._lock:
             producer = self._ready()
-            database, log_name = events[0].database.encode(), log.encode()
+            database = events[0].database.encode()
+            shared = shared_headers(log=log.encode(), database=database)
             commands, domain = self._plan.commands, self._plan.events
             produce = producer.produce
             for recorded, line in zip(events, lines, strict=True):
-                headers = headers_of(recorded, log=log_name, database=database)
                 is_command = recorded.event.is_command
+                headers = headers_in(shared, recorded, is_command=is_command)
                 topic, key = (commands, database) if is_command else (domain, recorded.event.aggregate_id.encode())
                 value = line if len(line) <= LARGEST_LINE else None
                 try:

@@ -8,6 +8,8 @@ from spice_core.domain.events import RecordedEvent
 Headers = list[tuple[str, str | bytes | None]]
 LARGEST_LINE = 900_000  # bytes; brokers take 1 MiB by default, key and headers included
 
+_COMMAND, _DOMAIN = ("kind", b"command"), ("kind", b"domain")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -22,18 +24,26 @@ class Place:
 
 def headers_of(recorded: RecordedEvent, *, log: bytes, database: bytes) -> Headers:
     """Return the headers of an event; `traceparent` only where the event has one."""
-    event = recorded.event
+    return headers_in(shared_headers(log=log, database=database), recorded, is_command=recorded.event.is_command)
+
+
+def shared_headers(*, log: bytes, database: bytes) -> Headers:
+    """Return what all messages of a log have in common."""
+    return [("database", database), ("log", log)]
+
+
+def headers_in(shared: Headers, recorded: RecordedEvent, *, is_command: bool) -> Headers:
+    """Return the headers of one event of the log of `shared`."""
     headers: Headers = [
-        ("database", database),
-        ("log", log),
+        *shared,
         ("position", b"%d" % recorded.position),
         ("segment", b"%d" % recorded.segment),
-        ("event_id", event.event_id.encode()),
-        ("kind", b"command" if event.is_command else b"domain"),
+        ("event_id", recorded.event.event_id),
+        _COMMAND if is_command else _DOMAIN,
     ]
-    trace = event.metadata.get("traceparent")
+    trace = recorded.event.metadata.get("traceparent")
     if isinstance(trace, str):
-        headers.append(("traceparent", trace.encode()))
+        headers.append(("traceparent", trace))
     return headers
 
 

@@ -1,8 +1,9 @@
 """The log's tail for whoever passes events on: where they stand and what they are called, without reading what they say."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -11,11 +12,9 @@ from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.event_log.identity import read_line, require_lines
 
-_FRONT = re.compile(
-    rb'\{"position":(\d+),"sequence_number":(\d+|null),"event_id":"([^"\\]+)","event_type":"([^"\\]+)",'
-    rb'"aggregate_type":"([^"\\]+)","aggregate_id":"([^"\\]+)","occurred_at":"([^"\\]+)"'
-)
+_ACTOR = b',"actor":'
 _METADATA = b',"metadata":'
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class LineFeed(LogEventFeed):
@@ -47,26 +46,24 @@ class LineFeed(LogEventFeed):
 def event_of_line(database: str, segment: int, line: bytes) -> RecordedEvent:
     """Return the event of a line, without its data and actor where the line is laid out as the log writes it.
 
-    Metadata is the last field, so nothing that an event says can be taken for it.
+    Before `actor` stand plain values only and metadata is the last field, so nothing that an event says is taken for either.
 
     Raises:
         CorruptSegment: it is no line of a log.
     """
-    front = _FRONT.match(line)
-    if front is None:
-        return read_line(database, segment, line)
     try:
-        metadata = orjson.loads(line[line.rfind(_METADATA) + len(_METADATA) : -1])
-    except ValueError:  # metadata that has a field `metadata` of its own
+        fields = orjson.loads(line[: line.index(_ACTOR)] + b"}")
+        metadata = orjson.loads(line[line.rindex(_METADATA) + len(_METADATA) : -1])
+        event = Event(
+            fields["event_id"],
+            fields["event_type"],
+            fields["aggregate_type"],
+            fields["aggregate_id"],
+            datetime.fromisoformat(fields["occurred_at"]),
+            _NOTHING,
+            metadata,
+            sequence_number=fields["sequence_number"],
+        )
+        return RecordedEvent(database, fields["position"], segment, event)
+    except (KeyError, TypeError, ValueError):  # another layout, or metadata that has a field `metadata` of its own
         return read_line(database, segment, line)
-    position, number, event_id, event_type, aggregate_type, aggregate_id, occurred_at = front.groups()
-    event = Event(
-        event_id.decode(),
-        event_type.decode(),
-        aggregate_type.decode(),
-        aggregate_id.decode(),
-        datetime.fromisoformat(occurred_at.decode()),
-        metadata=metadata,
-        sequence_number=None if number == b"null" else int(number),
-    )
-    return RecordedEvent(database, int(position), segment, event)
