@@ -55,8 +55,10 @@ def run(words: Sequence[str]) -> int:
     """Run one command line; return the exit code."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        if list(words[:1]) == [_FULL]:
-            import_module("spice_api.cli.full").use_servers(words[1:])
+        if words and words[0] == _FULL:
+            words = words[1:]
+            if words and not words[0].startswith("-"):
+                import_module("spice_api.cli.full").use_servers(words)
         result = build()(list(words), exit_on_error=False, print_error=True, error_console=errors)
     except CycloptsError:
         return BAD_USAGE

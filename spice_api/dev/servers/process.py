@@ -13,7 +13,7 @@ from spice_api.dev.servers.account import Account
 
 _POLL_SECONDS = 0.02
 _RUN_SECONDS = 120.0
-_PARENT, _STARTED = 1, 19  # fields of /proc/<pid>/stat after the name: proc(5)
+_STATE, _PARENT, _THREADS, _STARTED = 0, 1, 17, 19  # fields of /proc/<pid>/stat after the name: proc(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +124,8 @@ def _fields(pid: int) -> list[str] | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if not fields or fields[0] in {"Z", "X"} else fields
+    if not fields:
+        return None
+    # The first thread of a killed program can be a zombie while others still hold its ports and files.
+    is_over = fields[_STATE] in {"Z", "X"} and int(fields[_THREADS]) <= 1
+    return None if is_over else fields
