@@ -2,12 +2,14 @@
 
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
+from profiles import full_profile, new_database
 from running import OPEN, Running
 
 from spice_core.bootstrap import bootstrap
@@ -32,6 +34,7 @@ class Seen:
     running: Running
     receiver: OtlpReceiver
     oms: httpx2.Client
+    is_full: bool
 
     def metrics(self, name: str) -> str:
         port = self.running.environment["SPICE_WORKER_PORT" if name == "worker" else f"{name.upper()}_PORT"]
@@ -41,25 +44,29 @@ class Seen:
         return [json.loads(line) for line in self.running.log_of(name).splitlines()]
 
 
-@pytest.fixture(scope="module")
-def seen(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+@pytest.fixture(scope="module", params=["embedded", pytest.param("full", marks=pytest.mark.full)])
+def seen(request: pytest.FixtureRequest, postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    """Workers and OMS of either profile, each on stores of its own."""
+    is_full = request.param == "full"
+    dsn = new_database(postgres_server, f"seen_{uuid.uuid4().hex[:12]}")
     with otlp_receiver() as receiver:
         more = {
             **OPEN,
+            **(full_profile(request) if is_full else {}),
             "SPICE_RATE_LIMIT": "100000",
             "SPICE_LOG_FORMAT": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "NO_PROXY": "*",
             "BFF_ADMIN_TOKEN": SECRET,
         }
-        running = Running.on(tmp_path_factory.mktemp("seen"), module_database, more)
+        running = Running.on(tmp_path_factory.mktemp("seen"), dsn, more)
         try:
             running.start_workers()
             running.start("oms")
             with httpx2.Client(base_url=f"{running.url('oms')}/api/v1", timeout=30) as client:
                 assert client.post("/database/create", json={"name": DB}, headers=WAIT).json()["data"]["status"] == "completed"
                 assert client.post(f"/database/{DB}/ontology", json=CLASS, headers=WAIT).json()["data"]["status"] == "completed"
-                yield Seen(running, receiver, client)
+                yield Seen(running, receiver, client, is_full)
         finally:
             running.stop()
 
@@ -86,7 +93,8 @@ STEPS = {
 
 def test_write_is_one_trace_from_the_request_to_the_index(seen: Seen) -> None:
     create(seen, "traced", traceparent=SENT)
-    spans = seen.receiver.wait_for(lambda spans: {(span.service, span.name) for span in spans if span.trace_id == TRACE} >= STEPS)
+    steps = STEPS | ({("spice-worker-all", "relay handle")} if seen.is_full else set())
+    spans = seen.receiver.wait_for(lambda spans: {(span.service, span.name) for span in spans if span.trace_id == TRACE} >= steps)
     mine = [span for span in spans if span.trace_id == TRACE]
     ids = {span.span_id for span in mine}
     assert [span.name for span in mine if span.parent_id == SENT[36:52]] == [
@@ -107,8 +115,8 @@ def test_unsampled_trace_is_kept_in_the_log_and_sent_nowhere(seen: Seen) -> None
 
 def events_of(seen: Seen, command_id: str) -> list[dict[str, object]]:
     """Return the metadata of the command and of its domain events."""
-    environment = seen.running.environment
-    settings = load_settings(state_dir=seen.running.state, postgres_url=environment["SPICE_POSTGRES_URL"], postgres_pool_size=2)
+    kept = {name: value for name, value in seen.running.environment.items() if not name.startswith("OTEL")}
+    settings = load_settings(_env_file=None, **kept)
     platform = bootstrap(settings, process="test")
     try:
         assert platform.log.verify(DB).is_intact

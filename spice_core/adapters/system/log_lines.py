@@ -107,7 +107,7 @@ def start_logging(
 ) -> None:
     """Make every logger of this process write to `stream` (standard error) in one way; calling it again begins anew.
 
-    Also warnings, and exceptions that nobody caught. Libraries that configured logging themselves lose their handlers.
+    Also warnings, and exceptions that nobody caught.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     redaction = Redaction(secrets)
