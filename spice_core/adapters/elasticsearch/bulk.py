@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ _MALFORMED = 400
 _ABSENT = 404
 _CONFLICT = 409
 _TOO_LARGE = 413
+_PUT = b'{"index":{"_id":%b,"version":%d,"version_type":"%b"}}\n%b\n'
 _ATTEMPTS = 7
 _PAUSE_SECONDS = 0.05
 _OUTCOMES = "filter_path=errors,error,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
@@ -25,8 +26,7 @@ class IndexGone(Exception):
     """The index that a request named is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One document of a bulk request: `lines` are its action and source as NDJSON; `name` tells it to a reader."""
 
     name: str
@@ -52,9 +52,8 @@ class BulkOutcome:
 
 def put_row(ident: str, source: bytes, *, version: int, is_repeatable: bool = False) -> Operation:
     """Return the operation that stores a row unless a version as high is there (as high or higher, if `is_repeatable`)."""
-    kind = "external_gte" if is_repeatable else "external"
-    action = orjson.dumps({"index": {"_id": ident, "version": version, "version_type": kind}})
-    return Operation(ident, action + b"\n" + source + b"\n")
+    kind = b"external_gte" if is_repeatable else b"external"
+    return Operation(ident, _PUT % (orjson.dumps(ident), version, kind, source))
 
 
 def remove_row(ident: str) -> Operation:

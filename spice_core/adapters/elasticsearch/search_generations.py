@@ -13,6 +13,7 @@ from spice_core.adapters.elasticsearch.search_reading import Rows
 from spice_core.adapters.elasticsearch.search_rows import RowEncoder, load_place, load_row, row_id, undeclared_terms
 from spice_core.adapters.elasticsearch.search_visible import live_documents
 from spice_core.adapters.elasticsearch.search_write import send_rows
+from spice_core.domain.naming import MAIN
 from spice_core.domain.search import IndexedClass
 
 _STATE_FIELDS = ("stored", "layer", "since", "until", "hidden")
@@ -27,8 +28,8 @@ class GenerationIndexes:
         self._bulk = bulk
         self._replicas = replicas
 
-    def create(self, database: str, generation: int) -> None:
-        """Make an empty index and the alias that we use it by.
+    def create(self, database: str, generation: int, *, first: IndexedClass | None = None, is_live: bool = False) -> None:
+        """Make an empty index with the fields of a `first` class, and the alias that we use it by; a live one is published.
 
         Raises:
             ConfigurationError: an index of that name is there and is not ours.
@@ -37,6 +38,10 @@ class GenerationIndexes:
         name = self._catalogue.index_name(database, generation)
         body = index_body(replicas=self._replicas, owner=self._catalogue.owner)
         body["aliases"] = {self._catalogue.alias(database, generation): {}}
+        body["mappings"]["properties"] |= {} if first is None else properties_of(first.fields)
+        if is_live:
+            shown = {"filter": _shown(Generation(generation), MAIN)}
+            body["aliases"][self._catalogue.public_alias(database, MAIN)] = shown
         answer = self._server.call("PUT", f"/{name}?wait_for_active_shards=1", body)
         if answer.error_type != "resource_already_exists_exception":
             answer.require()

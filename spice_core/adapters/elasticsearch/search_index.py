@@ -84,13 +84,14 @@ class ElasticsearchSearchIndex(SearchIndex):
     def define(self, database: str, definition: IndexedClass, *, generation: int | None = None) -> None:
         merge_definitions(None, definition)
         with self._change(database) as lock:
-            known = self._ensure(database, generation)
+            known, is_new = self._ensure(database, generation, first=definition)
             target = self._generation(known.state, database, generation)
             present = target.classes.get(definition.class_id)
             merged = merge_definitions(None if present is None else present.definition, definition)
             if present is not None and present.definition == merged:
                 return
-            self._indexes.add_fields(database, target.number, merged)
+            if not is_new:
+                self._indexes.add_fields(database, target.number, merged)
             entry = IndexedClassEntry(target.next if present is None else present.number, merged)
             if present is not None:
                 self._indexes.read_anew(database, target.number, present, entry, lock=lock)
@@ -129,7 +130,7 @@ class ElasticsearchSearchIndex(SearchIndex):
     def create_branch(self, database: str, name: str, *, source: str, generation: int | None = None) -> None:
         storable(name)
         with self._change(database):
-            known = self._ensure(database, generation)
+            known, _ = self._ensure(database, generation)
             target = self._generation(known.state, database, generation)
             if name in target.branches:
                 return
@@ -191,7 +192,7 @@ class ElasticsearchSearchIndex(SearchIndex):
 
     def begin_rebuild(self, database: str) -> int:
         with self._change(database):
-            known = self._ensure(database, None)
+            known, _ = self._ensure(database, None)
             state = known.state
             number = state.next
             self._indexes.create(database, number)
@@ -284,17 +285,15 @@ class ElasticsearchSearchIndex(SearchIndex):
             raise Conflict(f"{database!r} has no live generation")
         return found
 
-    def _ensure(self, database: str, generation: int | None) -> Known:
-        """Return what is known of a database, with a live generation unless a given one is asked for."""
+    def _ensure(self, database: str, generation: int | None, *, first: IndexedClass | None = None) -> tuple[Known, bool]:
+        """Return what is known of a database, with a live generation unless a given one is asked for, and whether it is new."""
         known = self._catalogue.load(database)
         if generation is not None or known.state.live is not None:
-            return known
+            return known, False
         number = known.state.next
-        self._indexes.create(database, number)
+        self._indexes.create(database, number, first=first, is_live=True)
         state = replace(known.state, live=number, next=number + 1).with_generation(Generation(number))
-        known = self._catalogue.save(database, known, state)
-        self._indexes.publish(database, state.generations[number], None)
-        return known
+        return self._catalogue.save(database, known, state), True
 
     def _with_branch(self, database: str, known: Known, target: Generation, branch: str) -> Generation:
         """Return the generation with the branch, started empty if it was not there."""
