@@ -102,8 +102,8 @@ class Sink(asyncio.Protocol):
 
     def reply(self, answer: bytes) -> None:
         self.transport.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-elastic-product: Elasticsearch\r\ncontent-length: %d\r\n\r\n%b"
-            % (len(answer), answer)
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-elastic-product: Elasticsearch\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(answer), answer)
         )
 
 

