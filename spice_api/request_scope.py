@@ -85,9 +85,11 @@ class _Answer:
 def _span(edge: Edge, scope: Scope, sent: TraceContext | None) -> Iterator[Span]:
     """Begin the span of a request; polling for health and metrics has none."""
     tracer = edge.untraced if scope["path"] in _UNTRACED else edge.tracer
-    with tracer.span(scope["method"], kind="server", parent=sent, is_root=sent is None) as span:
-        with bound_contextvars(**({} if tracer.is_recording else _ids(span.context))):
-            yield span
+    with (
+        tracer.span(scope["method"], kind="server", parent=sent, is_root=sent is None) as span,
+        bound_contextvars(**({} if tracer.is_recording else _ids(span.context))),
+    ):
+        yield span
 
 
 def _describe(span: Span, scope: Scope, status: int) -> None:

@@ -42,19 +42,25 @@ class ObservedEventLog(EventLog):
         self, database: str, events: Sequence[Event], *, expected: Mapping[str, int] | None = None, create: bool = False
     ) -> AppendResult:
         """Append as `EventLog.append`."""
-        began = self._time.monotonic()
+        if not self._tracer.is_recording:
+            return self._measured(database, events, expected, create)
         with self._tracer.span("log append", kind="producer", attributes={"spice.database": database}) as span:
-            try:
-                result = super().append(database, events, expected=expected, create=create)
-            except SpiceError as error:
-                self._metrics.append_failed(error.code)
-                raise
-            if result.is_duplicate:
-                self._metrics.append_repeated()
-                return result
+            result = self._measured(database, events, expected, create)
+            span.set("spice.events", len(events))
+            span.set("spice.position", result.events[-1].position)
+            return result
+
+    def _measured(self, database: str, events: Sequence[Event], expected: Mapping[str, int] | None, create: bool) -> AppendResult:
+        began = self._time.monotonic()
+        try:
+            result = super().append(database, events, expected=expected, create=create)
+        except SpiceError as error:
+            self._metrics.append_failed(error.code)
+            raise
+        if result.is_duplicate:
+            self._metrics.append_repeated()
+        else:
             commands = sum(event.is_command for event in events)
             seconds = self._time.monotonic() - began
             self._metrics.appended(commands=commands, domain_events=len(events) - commands, seconds=seconds)
-            span.set("spice.events", len(events))
-            span.set("spice.position", result.events[-1].position)
         return result

@@ -20,6 +20,7 @@ class PlatformMetrics:
             registry=self.registry,
         )
         self._appended = Counter("spice_log_appended_events", "Events appended to the log.", ["kind"], registry=self.registry)
+        self._commands, self._domain_events = self._appended.labels("command"), self._appended.labels("domain")
         self._repeated = Counter("spice_log_repeated_appends", "Appends that the log had already.", registry=self.registry)
         self._failures = Counter(
             "spice_log_append_failures", "Appends that were refused or failed, by error code.", ["code"], registry=self.registry
@@ -28,9 +29,10 @@ class PlatformMetrics:
     def appended(self, *, commands: int, domain_events: int, seconds: float) -> None:
         """Note an append that the log took."""
         self._append_seconds.observe(seconds)
-        for kind, count in (("command", commands), ("domain", domain_events)):
-            if count:
-                self._appended.labels(kind).inc(count)
+        if commands:
+            self._commands.inc(commands)
+        if domain_events:
+            self._domain_events.inc(domain_events)
 
     def append_repeated(self) -> None:
         """Note an append that changed nothing, since the log had its events."""
