@@ -21,7 +21,7 @@ class RelayHandler(Handler):
 
     name = "relay"
     claims_events = False
-    batch = 5_000
+    batch = 10_000
 
     def __init__(self, *, log: EventLog, work: WorkLedger, publisher: EventPublisher, feed: LineFeed | None = None) -> None:
         """`feed` is the one that delivers to this handler, if it has the lines at hand."""
