@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spice_api.dev.servers.server import Server
+from spice_core.errors import SpiceError
 from tests.faults.installation import Installation, free_port, installation
 from tests.faults.load import Load
 from tests.faults.model import Judgement
@@ -51,12 +52,25 @@ class Stack:
             proxy.calm()
         for server in self.servers.values():
             server.resume()
-            server.start()
+            start_again(server)
 
     def close(self) -> None:
         """Close the proxies."""
         for proxy in self.proxies.values():
             proxy.close()
+
+
+def start_again(server: Server, *, tries: int = 5) -> None:
+    """Start a server that was killed; on a busy machine one may need longer than it is given."""
+    for left in reversed(range(tries)):
+        try:
+            server.start()
+        except SpiceError:
+            if not left:
+                raise
+            time.sleep(2.0)
+        else:
+            return
 
 
 class Scene:
@@ -168,7 +182,7 @@ class Scene:
     def _kill_server(self, server: Server) -> None:
         server.kill()
         time.sleep(self._dice.uniform(0.0, 1.5))
-        server.start()
+        start_again(server)
 
     def _hang_server(self, server: Server) -> None:
         server.pause()

@@ -4,6 +4,7 @@ Run as a program it is that server: it reads one JSON request per line and write
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import runpy
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _PRELOADED = ("spice_core.bootstrap", "spice_workers.runner", "spice_workers.graph", "spice_workers.search", "spice_api.app")
 
 
@@ -133,6 +136,7 @@ def _become(request: Mapping[str, Any]) -> None:
     code = 1
     try:
         os.setsid()
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no child outlives a test run that was killed
         null, out = os.open(os.devnull, os.O_RDONLY), os.open(request["out"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(null, 0)
         os.dup2(out, 1)
