@@ -67,7 +67,7 @@ class BulkWriter:
     Of a request only the items that the engine was too busy for are sent again, with pauses that grow.
     """
 
-    def __init__(self, server: Elasticsearch, *, max_bytes: int = 2_000_000, concurrency: int = 4) -> None:
+    def __init__(self, server: Elasticsearch, *, max_bytes: int = 1_000_000, concurrency: int = 8) -> None:
         self._server = server
         self._max_bytes = max_bytes
         self._concurrency = concurrency
