@@ -56,9 +56,7 @@ class RedisServer(Server):
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables; an unpacked program brings its libraries."""
-        unpacked = self._unpacked()
-        libraries = sorted({str(path.parent) for path in unpacked.rglob("*.so*")}) if unpacked.is_dir() else []
-        return {**super().environment(), **({"LD_LIBRARY_PATH": ":".join(libraries)} if libraries else {})}
+        return {**super().environment(), **_libraries(self._unpacked())}
 
     def is_ready(self) -> bool:
         """Whether it answers PING; while it loads its data it answers otherwise."""
@@ -98,6 +96,21 @@ def _unpack(into: Path) -> None:
     for package in sorted(into.glob("*.deb")):
         subprocess.run(["/usr/bin/dpkg", "-x", str(package), str(into)], check=True, capture_output=True)  # noqa: S603
         package.unlink()
+    _try(into)
+
+
+def _try(unpacked: Path) -> None:
+    """Run it once: packages that were removed or added meanwhile may leave it without a library."""
+    command = [str(unpacked / "usr" / "bin" / PROGRAM), "--version"]
+    environment = {**process_environment(), **_libraries(unpacked)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - just unpacked
+    if done.returncode != 0:
+        raise ConfigurationError(f"The unpacked {PROGRAM} does not run: {done.stderr.strip()[-500:]}; try again, or {_FIX}")
+
+
+def _libraries(unpacked: Path) -> dict[str, str]:
+    folders = sorted({str(path.parent) for path in unpacked.rglob("*.so*")}) if unpacked.is_dir() else []
+    return {"LD_LIBRARY_PATH": ":".join(folders)} if folders else {}
 
 
 def _packages() -> list[str]:
