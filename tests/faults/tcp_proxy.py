@@ -94,11 +94,17 @@ class TcpProxy:
                 _reset(client)
                 continue
             _Pair(self, client, server)
+            if self._is_closed:
+                self.cut()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._target, str):
             server = socket.socket(socket.AF_UNIX)
-            server.connect(self._target)
+            try:
+                server.connect(self._target)
+            except OSError:
+                server.close()
+                raise
             return server
         server = socket.create_connection(("127.0.0.1", self._target), timeout=10)
         server.settimeout(None)
@@ -125,7 +131,8 @@ class _Pair:
     """Both directions of one connection."""
 
     def __init__(self, proxy: TcpProxy, client: socket.socket, server: socket.socket) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # it may be gone already
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._proxy, self._client, self._server = proxy, client, server
         self._is_losing = False
         with proxy._lock:

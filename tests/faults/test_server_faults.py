@@ -18,6 +18,7 @@ from tests.faults.load import Load, wait_until
 from tests.faults.requests import Fate, Record
 from tests.faults.senders import HttpSender
 
+pytestmark = pytest.mark.timeout(600)
 REAL = [pytest.param(name, marks=pytest.mark.full) for name in ("s3", "kafka", "elasticsearch", "redis")]
 SERVERS = ["postgres", *REAL]
 PROXIED = ["postgres", *(each for each in REAL if each.values != ("kafka",))]
