@@ -127,6 +127,10 @@ class Installation:
         port = port or free_port()
         return self._start([program], {"OMS_PORT": str(port), **environment}), f"http://127.0.0.1:{port}"
 
+    def run(self, *words: str) -> int:
+        """Run a program of ours to its end; return its exit code."""
+        return self._start(words, {}).wait(120)
+
     def wait_ready(self, *urls: str, seconds: float = 60.0) -> None:
         """Wait until the apps answer."""
         deadline = time.monotonic() + seconds

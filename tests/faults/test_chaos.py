@@ -45,6 +45,7 @@ def test_the_judgement_sees_what_is_lost_doubled_and_wrong(place: Installation):
     record = load.run(requests=15)
     place.wait_caught_up()
     place.check(record)
+    assert place.run("spice_api.cli.main", "check", "--db", "shop") == 0, place.out
     never = Request("0" * 32, Kind.CREATE, "shop", "main", "Owner", "o never", {"owner_id": "o never", "name": "x"})
     record.answers[never.command_id] = never, Answer(Fate.ACCEPTED, number=1)
     assert place.judge(record).lost
@@ -57,6 +58,7 @@ def test_the_judgement_sees_what_is_lost_doubled_and_wrong(place: Installation):
     record.answers[known] = kept
     place.platform.search.drop("shop")
     assert place.judge(record).wrong, "documents that are gone"
+    assert place.run("spice_api.cli.main", "check", "--db", "shop", "--json") == 1, place.out
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [(["--help"], 0, "SOAK_SECONDS"), (["--chaos"], 2, "unknown option")])
