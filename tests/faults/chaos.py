@@ -22,7 +22,7 @@ from tests.faults.tcp_proxy import TcpProxy
 
 DATABASES = ("alpha", "beta", "gamma")
 _PROXIED = {"postgres", "s3", "elasticsearch", "redis"}  # a Kafka broker tells its clients its own address
-_SETTLE_SECONDS = 240.0
+_SETTLE_SECONDS = 600.0
 Fault = Callable[[], None]
 
 
@@ -160,7 +160,7 @@ class Scene:
         return faults
 
     def _start_worker(self) -> Child:
-        batch, seed = self._dice.choice(["3", "20", "200"]), str(self._dice.randrange(1 << 30))
+        batch, seed = self._dice.choice(["10", "50", "500"]), str(self._dice.randrange(1 << 30))
         return self.place.start_worker(program=self._worker, SPICE_WORKER_BATCH=batch, FAULT_SEED=seed)
 
     def _replace_worker(self, end: Callable[[Child], object]) -> None:
