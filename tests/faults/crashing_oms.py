@@ -10,8 +10,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from spice_core import bootstrap
 from spice_core.adapters.postgres.ledger import PostgresLedger
+from spice_core.bootstrap import platform
 from spice_core.services.event_log.event_log import EventLog
 
 POINTS = ("before put", "after put", "after append", "before fold", "after fold")
@@ -62,8 +62,8 @@ def _around(owner: Any, name: str, at: Callable[[str], None], *, before: str = "
 def main() -> None:
     """Plant the point and run OMS."""
     at = _deadly(os.environ["FAULT_POINT"], int(os.environ["FAULT_COUNT"]))
-    make = bootstrap._object_store
-    bootstrap._object_store = lambda *args, **named: DeadlyStore(make(*args, **named), at)  # type: ignore[assignment]
+    make = platform.object_store_of
+    platform.object_store_of = lambda *args, **named: DeadlyStore(make(*args, **named), at)  # type: ignore[assignment]
     _around(EventLog, "append", at, after="after append")
     _around(PostgresLedger, "fold", at, before="before fold", after="after fold")
     runpy.run_module("spice_api.oms.main", run_name="__main__", alter_sys=True)

@@ -1,0 +1,31 @@
+"""The one place that chooses adapters: settings in, a wired platform out."""
+
+from spice_core.bootstrap.engines import event_publisher
+from spice_core.bootstrap.inspections import inspect_parts
+from spice_core.bootstrap.places import (
+    companion_dsn,
+    postgres_directory,
+    start_infrastructure,
+    state_directory,
+    stop_infrastructure,
+)
+from spice_core.bootstrap.platform import Platform, bootstrap, log_lines
+from spice_core.bootstrap.stores import adopt_store, copy_store, empty_stores, live_stores, open_store
+
+__all__ = [
+    "Platform",
+    "adopt_store",
+    "bootstrap",
+    "companion_dsn",
+    "copy_store",
+    "empty_stores",
+    "event_publisher",
+    "inspect_parts",
+    "live_stores",
+    "log_lines",
+    "open_store",
+    "postgres_directory",
+    "start_infrastructure",
+    "state_directory",
+    "stop_infrastructure",
+]
