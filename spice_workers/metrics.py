@@ -109,13 +109,13 @@ class WorkerMetrics:
         """Note that the feed skipped something."""
         self._gaps.labels(handler, self._shown(database)).inc()
 
-    def lag(self, handler: str, database: str, events: int) -> None:
-        """Note how far behind the head a handler is."""
+    def lag(self, handler: str, database: str, events: int | None) -> None:
+        """Note how far behind the head a handler is; None where another process works the stream, whose news that is."""
         shown = self._shown(database)
         if shown is not _OTHERS:
-            self._lag.labels(handler, shown).set(events)
+            self._lag.labels(handler, shown).set(events or 0)
         with self._lock:
-            self._lags[handler, database] = events
+            self._lags[handler, database] = events or 0
 
     def _shown(self, database: str) -> str:
         """Return the label of a database: itself, as long as they are few."""

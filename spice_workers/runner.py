@@ -5,20 +5,36 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-from spice_core.errors import SpiceError
+from spice_core.errors import SpiceError, Unavailable
 from spice_core.services.handling import Handler
+from spice_workers.batch import error_text
 from spice_workers.metrics import Summary
 from spice_workers.stream import Parts, Pass, Stream
 
 _LOGGER = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 _LIST_SECONDS = 0.05
 _LOOK_SECONDS = 0.002
 _PURGE_SECONDS = 3600.0
+_LONGEST_OUTAGE_PAUSE = 2.0
+"""A store that is away is asked this often, so that work goes on soon after it is back; a damaged log less and less often."""
+_ALL = "*"
+"""Stands for every database, where they cannot even be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """A database whose feed did not answer: what it said, how often in a row, and when it is asked again."""
+
+    error: str
+    failures: int
+    until: float
 
 
 class Runner:
@@ -40,6 +56,7 @@ class Runner:
         self._lock = threading.Lock()
         self._looked_at: dict[str, tuple[float, float, int]] = {}
         self._listed: tuple[float, list[str]] = (0.0, [])
+        self._unseen: dict[str, _Unseen] = {}
         self._ticked_at = parts.clock.monotonic()
         self._threads: list[threading.Thread] = []
 
@@ -111,7 +128,8 @@ class Runner:
         stuck = [_name(stream) for stream in self._all_streams() if (at := stream.started_at) is not None and now - at > limit]
         if self._threads and now - self._ticked_at > limit:
             stuck.append("dispatcher")
-        paused = {_name(stream): stream.error for stream in self._all_streams() if stream.error}
+        paused = {f"{name}:{database}": found.error for database, found in self._unseen.copy().items() for name in self._handlers}
+        paused |= {_name(stream): stream.error for stream in self._all_streams() if stream.error}
         return not stuck, {"handlers": sorted(self._handlers), "stuck": stuck, "paused": paused}
 
     def _dispatch(self) -> None:
@@ -120,19 +138,55 @@ class Runner:
         purge_at = self._parts.clock.monotonic()
         while not self._stop.is_set():
             now = self._ticked_at = self._parts.clock.monotonic()
-            try:
-                for database in self._databases():
-                    self._look_at(database, now)
-            except SpiceError as error:
-                _LOGGER.warning("cannot look for news: %s", error)
-                self._parts.clock.sleep(self._parts.limits.first_backoff_seconds)
+            for database in self._seen(_ALL, now, self._databases) or []:
+                self._seen(database, now, partial(self._look_at, database, now))
             if now >= purge_at:
                 purge_at = now + _PURGE_SECONDS
                 self._purge()
             if now >= summary_at:
                 summary_at = now + self._parts.limits.summary_seconds
                 self._summarize()
+            self._wait()
+
+    def _seen(self, database: str, now: float, look: Callable[[], _Found]) -> _Found | None:
+        """Return what `look` finds, or None: a database that cannot be looked at is left alone for a while, and no other is."""
+        before = self._unseen.get(database)
+        if before is not None and now < before.until:
+            return None
+        self._ticked_at = self._parts.clock.monotonic()
+        try:
+            found = look()
+        except Exception as error:  # noqa: BLE001 - what one log does to its reader must not stop the work on the others
+            self._note_unseen(database, error, now)
+            return None
+        if before is not None:
+            _LOGGER.info("sees the news of %s again", database)
+            self._show_unseen(database, None)
+            del self._unseen[database]
+        return found
+
+    def _note_unseen(self, database: str, error: Exception, now: float) -> None:
+        limits = self._parts.limits
+        is_outage = isinstance(error, Unavailable)
+        failures = self._unseen[database].failures + 1 if database in self._unseen else 0
+        longest = min(_LONGEST_OUTAGE_PAUSE, limits.longest_backoff_seconds) if is_outage else limits.longest_backoff_seconds
+        delay = min(longest, limits.first_backoff_seconds * 2 ** min(failures, 30))
+        if not failures:
+            trace = None if isinstance(error, SpiceError) else error
+            _LOGGER.warning("cannot look for news of %s, and tries again: %s", database, error_text(error), exc_info=trace)
+        self._unseen[database] = _Unseen(error_text(error), failures, now + delay)
+        self._show_unseen(database, error_text(error))
+
+    def _show_unseen(self, database: str, error: str | None) -> None:
+        for name in self._handlers if database != _ALL else ():
+            self._parts.metrics.passed(name, database, Pass.PAUSED, error=error)
+
+    def _wait(self) -> None:
+        try:
             self._parts.feed.wait(seconds=self._parts.limits.tick_seconds)
+        except Exception as error:  # noqa: BLE001 - without its bell the feed is asked by the clock
+            _LOGGER.debug("cannot wait for news: %s", error_text(error))
+            self._stop.wait(self._parts.limits.tick_seconds)
 
     def _look_at(self, database: str, now: float) -> None:
         """Look what the feed has of one log; a quiet one is looked at less and less often."""
@@ -145,7 +199,7 @@ class Runner:
             known = head
         for name in self._handlers:
             stream = self._stream(name, database)
-            self._parts.metrics.lag(name, database, max(0, known - stream.position))
+            self._parts.metrics.lag(name, database, None if stream.is_standby else max(0, known - stream.position))
             if stream.is_news(known) and not stream.is_paused:
                 self._enqueue(stream)
 
@@ -166,7 +220,13 @@ class Runner:
             for stream in self._all_streams():
                 at = stream.started_at
                 if at is None or now - at <= self._parts.limits.stuck_seconds:
-                    stream.renew()
+                    self._renew(stream)
+
+    def _renew(self, stream: Stream) -> None:
+        try:
+            stream.renew()
+        except Exception as error:  # noqa: BLE001 - a lease that is not renewed must not cost the others theirs
+            _LOGGER.warning("the lease of %s was not renewed: %s", _name(stream), error_text(error))
 
     def _summarize(self) -> None:
         try:
@@ -178,8 +238,8 @@ class Runner:
         """Drop marks that the positions protect anyway."""
         try:
             self._parts.work.purge(before=self._parts.clock.now() - timedelta(days=self._parts.limits.retention_days))
-        except SpiceError as error:
-            _LOGGER.warning("old marks were not purged: %s", error)
+        except Exception as error:  # noqa: BLE001 - the next purge takes them
+            _LOGGER.warning("old marks were not purged: %s", error_text(error))
 
     def _newest(self, stream: Stream) -> int:
         return self._parts.feed.newest(stream.database)

@@ -68,6 +68,7 @@ class Stream:
         self.paused_until = 0.0
         self.started_at: float | None = None
         self.error: str | None = None
+        self.is_standby = False
         self._parts = parts
         self._parked: dict[str, str] = {}
         self._claimed: tuple[int, int] = (0, 0)
@@ -90,6 +91,7 @@ class Stream:
         self.started_at = self._parts.clock.monotonic()
         with bound_contextvars(handler=self.handler.name, database=self.database):
             result = self._attempt()
+        self.is_standby = result is Pass.STANDBY
         self._parts.metrics.passed(self.handler.name, self.database, result, error=self.error)
         return result
 
