@@ -23,11 +23,16 @@ from spice_api.request_scope import RequestScope
 from spice_api.route_rates import RATE_HEADERS, RouteRates
 from spice_api.task_board import TaskBoard
 from spice_core.bootstrap import Platform, bootstrap
+from spice_core.services.waiting_room import WaitingRoom
 from spice_core.settings import Settings
 
-_THREADS = 100
-"""Routes run in threads, and a waiting client (`Prefer: wait`, server-sent events) holds one."""
+_THREADS = 160
+"""Routes run in threads; those that wait (before a read, for an outcome, for a class) may hold 128 of them, never all."""
 _LIMITER_THREADS = 16
+_PROBE_THREADS = 4
+_LOOK_THREADS = 8
+_WAITING_READS = 48
+_WAITING_OUTCOMES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,10 @@ def _edge(info: AppInfo, settings: Settings, gate: Gate, rates: RouteRates, plat
         rates=rates,
         limiter=platform.rate_limiter if settings.rate_limit_enabled else None,
         limiter_threads=anyio.CapacityLimiter(_LIMITER_THREADS),
+        probe_threads=anyio.CapacityLimiter(_PROBE_THREADS),
+        look_threads=anyio.CapacityLimiter(_LOOK_THREADS),
+        reads=WaitingRoom(_WAITING_READS),
+        outcomes=WaitingRoom(_WAITING_OUTCOMES),
         refusals=RefusalRecorder(lambda held: append_refusals(platform.log, platform.clock, platform.ids, held)),
         tasks=TaskBoard(clock=platform.clock, ids=platform.ids),
         tracer=platform.tracer,

@@ -15,6 +15,7 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.rate_limiter import RateLimiter
 from spice_core.ports.tracer import SilentTracer, Tracer
+from spice_core.services.waiting_room import WaitingRoom
 from spice_core.settings import Settings
 
 
@@ -22,7 +23,9 @@ from spice_core.settings import Settings
 class Edge:
     """The parts of one app's outer layers; `limiter` is None where rates are not limited.
 
-    `limiter_threads` are the threads in which a remote limiter is asked.
+    `limiter_threads` are the threads in which a remote limiter is asked, `probe_threads` those of readiness and metrics,
+    `look_threads` those in which a status is looked at for clients that wait. `reads` and `outcomes` bound how many routes
+    wait in a thread of the common pool: before a read, and for what became of a write.
     """
 
     settings: Settings
@@ -33,6 +36,10 @@ class Edge:
     rates: RouteRates
     limiter: RateLimiter | None
     limiter_threads: CapacityLimiter
+    probe_threads: CapacityLimiter
+    look_threads: CapacityLimiter
+    reads: WaitingRoom
+    outcomes: WaitingRoom
     refusals: RefusalRecorder
     tasks: TaskBoard
     tracer: Tracer = field(default_factory=SilentTracer)

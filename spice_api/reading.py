@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import orjson
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from spice_api.dependencies import PlatformDep
+from spice_api.edge import edge_of
 from spice_core.errors import InvalidQuery
 from spice_core.services.explain import Explainer
 from spice_core.services.number_nodes import NodeNumbers
@@ -14,9 +15,10 @@ from spice_core.services.read_instances import InstanceReader
 from spice_core.services.wait_for_reads import ReadBarrier
 
 
-async def barrier_of(platform: PlatformDep) -> ReadBarrier:
+async def barrier_of(request: Request, platform: PlatformDep) -> ReadBarrier:
     """Return what reads wait at."""
-    return ReadBarrier(platform.log, platform.work, platform.clock, platform.settings.read_wait_seconds)
+    seconds, room = platform.settings.read_wait_seconds, edge_of(request.scope).reads
+    return ReadBarrier(platform.log, platform.work, platform.clock, seconds, room)
 
 
 BarrierDep = Annotated[ReadBarrier, Depends(barrier_of)]

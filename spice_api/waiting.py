@@ -1,23 +1,59 @@
 """Waiting for a command on behalf of a client that prefers to: `Prefer: wait=N` (RFC 7240)."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, Header, Response
+from anyio import CapacityLimiter, sleep, to_thread
+from fastapi import Depends, Header, Request, Response
 
 from spice_api.dependencies import PlatformDep
+from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope, Progress, Started, command_result, pending, status_url
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.errors import Conflict, SpiceError
+from spice_core.ports.clock import Clock
 from spice_core.services.submit_commands import Accepted, AcceptedBulk
 from spice_core.services.track_commands import CommandTracker
+from spice_core.services.waiting_room import WaitingRoom
 
 MAX_WAIT_SECONDS = 60.0
 SYNCHRONOUS_WAIT_SECONDS = 10.0
 """How long routes wait whose clients expect the result itself, not a command id."""
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.25
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Follows commands for any number of clients: who waits holds no thread, only a look at the status does, for a moment."""
+
+    tracker: CommandTracker
+    clock: Clock
+    threads: CapacityLimiter
+
+    async def end(self, status: CommandStatus, *, seconds: float) -> CommandStatus:
+        """Return the final status as soon as there is one, at the latest after `seconds` the latest one."""
+        async for found in self.changes(status, seconds=seconds):
+            status = found
+        return status
+
+    async def changes(self, status: CommandStatus, *, seconds: float) -> AsyncIterator[CommandStatus]:
+        """Yield `status`, then each change of it, until it is final or `seconds` have passed."""
+        yield status
+        deadline, pause = self.clock.monotonic() + seconds, _FIRST_PAUSE_SECONDS
+        look = partial(self.tracker.status, status.command_id, database=status.database)
+        while status.state not in FINAL_STATES and (left := deadline - self.clock.monotonic()) > 0:
+            await sleep(min(pause, left))
+            pause = min(pause * 1.25, _LONGEST_PAUSE_SECONDS)
+            found = await to_thread.run_sync(look, limiter=self.threads)
+            if found != status:
+                status, pause = found, _FIRST_PAUSE_SECONDS
+                yield status
 
 
 async def tracker_of(platform: PlatformDep) -> CommandTracker:
@@ -28,19 +64,35 @@ async def tracker_of(platform: PlatformDep) -> CommandTracker:
 TrackerDep = Annotated[CommandTracker, Depends(tracker_of)]
 
 
+async def follower_of(request: Request, platform: PlatformDep, tracker: TrackerDep) -> Follower:
+    """Return what follows commands without holding a thread."""
+    return Follower(tracker, platform.clock, edge_of(request.scope).look_threads)
+
+
+async def outcomes_of(request: Request) -> WaitingRoom:
+    """Return what bounds the routes that wait for an outcome."""
+    return edge_of(request.scope).outcomes
+
+
+FollowerDep = Annotated[Follower, Depends(follower_of)]
+OutcomesDep = Annotated[WaitingRoom, Depends(outcomes_of)]
+
+
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """Waits as long as the client prefers, and says in the response that it did."""
+    """Waits as long as the client prefers, and says in the response that it did; not at all if too many wait already."""
 
     tracker: CommandTracker
     response: Response
     seconds: float
+    room: WaitingRoom
 
     def status(self, command_id: str, *, database: str) -> CommandStatus | None:
         """Return the final status if it came in time (the answer is then 200), else None."""
         if not self.seconds:
             return None
-        found = self.tracker.wait(command_id, seconds=self.seconds, database=database)
+        with self.room.place() as has_place:
+            found = self.tracker.wait(command_id, seconds=self.seconds if has_place else 0, database=database)
         if found.state not in FINAL_STATES:
             return None
         self.response.status_code = 200
@@ -86,11 +138,13 @@ class Settling:
 async def settling_of(
     response: Response,
     tracker: TrackerDep,
+    room: OutcomesDep,
     prefer: Annotated[
         str | None,
         Header(
             max_length=200,
-            description="`wait=N` answers with the final status if it comes within N seconds (60 at most).",
+            description="`wait=N` answers with the final status if it comes within N seconds (60 at most). "
+            "Where too many clients wait already, the answer comes at once.",
             examples=["wait=10"],
         ),
     ] = None,
@@ -98,19 +152,22 @@ async def settling_of(
     """Return the client's preference to wait."""
     found = _WAIT.search(prefer or "")
     seconds = min(float(found[1]), MAX_WAIT_SECONDS) if found else 0.0
-    return Settling(tracker, response, seconds)
+    return Settling(tracker, response, seconds, room)
 
 
 SettlingDep = Annotated[Settling, Depends(settling_of)]
 
 
-def require_completed(tracker: CommandTracker, command_id: str) -> CommandStatus | None:
+def require_completed(tracker: CommandTracker, room: WaitingRoom, command_id: str) -> CommandStatus | None:
     """Wait for a command whose client expects the result itself; return None where it is still under way.
+
+    Where `room` has no place, it is looked at once.
 
     Raises:
         SpiceError: the command failed; the error it failed with.
     """
-    final = tracker.wait(command_id, seconds=SYNCHRONOUS_WAIT_SECONDS)
+    with room.place() as has_place:
+        final = tracker.wait(command_id, seconds=SYNCHRONOUS_WAIT_SECONDS if has_place else 0)
     if final.state not in FINAL_STATES:
         return None
     if final.state is not CommandState.COMPLETED:

@@ -9,7 +9,7 @@ from spice_api.dependencies import MAIN, CallerDep, DatabasePath, PlatformDep
 from spice_api.envelope import Envelope, status_url
 from spice_api.json_route import StrictJsonRoute
 from spice_api.route_rates import counts_as
-from spice_api.waiting import TrackerDep, require_completed
+from spice_api.waiting import OutcomesDep, TrackerDep, require_completed
 from spice_core.bootstrap import Platform
 from spice_core.domain.graph import Branch
 from spice_core.domain.rates import WRITE
@@ -40,13 +40,14 @@ def create_branch(
     platform: PlatformDep,
     caller: CallerDep,
     tracker: TrackerDep,
+    room: OutcomesDep,
     response: Response,
 ) -> BranchCreation:
     """Create a branch; it costs the same for ten objects and ten million. A name that is taken is a 409."""
     accepted = platform.commands.create_branch(
         db_name, body.branch_name, source=body.from_branch, description=body.description, **caller.origin(db_name)
     )
-    is_done = require_completed(tracker, accepted.command_id) is not None
+    is_done = require_completed(tracker, room, accepted.command_id) is not None
     response.status_code = 200 if is_done else 202
     data = CreatedBranch(
         branch=body.branch_name,
@@ -77,6 +78,7 @@ def delete_branch(
     platform: PlatformDep,
     caller: CallerDep,
     tracker: TrackerDep,
+    room: OutcomesDep,
     response: Response,
     force: Annotated[bool, Query(description="Also a protected branch; never main.")] = False,
 ) -> BranchDeletion:
@@ -84,7 +86,7 @@ def delete_branch(
     if branch_name in platform.settings.protected_branches and not force:
         raise Forbidden(f"branch {branch_name!r} is protected", details={"branch": branch_name})
     accepted = platform.commands.delete_branch(db_name, branch_name, **caller.origin(db_name))
-    is_done = require_completed(tracker, accepted.command_id) is not None
+    is_done = require_completed(tracker, room, accepted.command_id) is not None
     response.status_code = 200 if is_done else 202
     return BranchDeletion(
         status="success" if is_done else "accepted",

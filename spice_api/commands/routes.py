@@ -1,6 +1,6 @@
 """Where a command is: asked once, waited for, or followed as server-sent events."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -8,8 +8,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from spice_api.envelope import CommandResult, command_result
 from spice_api.json_route import StrictJsonRoute
-from spice_api.waiting import MAX_WAIT_SECONDS, TrackerDep
-from spice_core.domain.read_models import FINAL_STATES, CommandStatus
+from spice_api.waiting import MAX_WAIT_SECONDS, FollowerDep, TrackerDep
+from spice_core.domain.read_models import CommandStatus
 
 router = APIRouter(prefix="/api/v1/commands/{command_id}", tags=["commands"], route_class=StrictJsonRoute)
 
@@ -25,23 +25,21 @@ KnownCommand = Annotated[CommandStatus, Depends(known_command)]
 
 
 @router.get("/status")
-def command_status(
+async def command_status(
     status: KnownCommand,
-    tracker: TrackerDep,
+    follower: FollowerDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a final status.")] = 0,
 ) -> CommandResult:
     """Return where a command is. A status never goes back from COMPLETED or FAILED."""
-    if wait and status.state not in FINAL_STATES:
-        status = tracker.wait(status.command_id, seconds=wait, database=status.database)
-    return command_result(status)
+    return command_result(await follower.end(status, seconds=wait))
 
 
 @router.get("/events", response_class=EventSourceResponse)
-def command_events(
+async def command_events(
     status: KnownCommand,
-    tracker: TrackerDep,
+    follower: FollowerDep,
     timeout: Annotated[float, Query(ge=0, le=600, description="Seconds after which the stream ends.")] = 60,
-) -> Iterable[ServerSentEvent]:
+) -> AsyncIterable[ServerSentEvent]:
     """Follow a command: one `status` event per change, the last one final."""
-    for step in tracker.stream(status.command_id, seconds=timeout):
+    async for step in follower.changes(status, seconds=timeout):
         yield ServerSentEvent(event="status", data=command_result(step))

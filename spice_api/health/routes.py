@@ -1,5 +1,11 @@
-"""Health without a token: liveness asks the process only, readiness asks the log, the ledger, the graph and the search index."""
+"""Health without a token: liveness asks the process only, readiness asks the log, the ledger, the graph and the search index.
 
+Readiness and metrics have threads of their own: they answer also while every other route is busy.
+"""
+
+from functools import partial
+
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -26,9 +32,10 @@ async def live(request: Request) -> HealthAnswer:
 
 
 @router.get("/health/ready", responses={503: {"model": Readiness, "description": "A part does not answer."}})
-def ready(platform: PlatformDep, response: Response) -> Readiness:
+async def ready(request: Request, platform: PlatformDep, response: Response) -> Readiness:
     """Ask every part that requests need; 503 while one does not answer, with its name."""
-    errors = check_parts(log=platform.log, ledger=platform.ledger, graph=platform.graph, search=platform.search)
+    ask = partial(check_parts, log=platform.log, ledger=platform.ledger, graph=platform.graph, search=platform.search)
+    errors = await to_thread.run_sync(ask, limiter=edge_of(request.scope).probe_threads)
     is_ready = not any(errors.values())
     response.status_code = 200 if is_ready else 503
     parts = {name: Part(is_ready=error is None, error=error) for name, error in errors.items()}
@@ -36,9 +43,11 @@ def ready(platform: PlatformDep, response: Response) -> Readiness:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Return the app's metrics in the text format of Prometheus."""
-    return Response(edge_of(request.scope).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    edge = edge_of(request.scope)
+    shown = await to_thread.run_sync(edge.metrics.exposition, limiter=edge.probe_threads)
+    return Response(shown, media_type=CONTENT_TYPE_LATEST)
 
 
 def _health(request: Request) -> Health:

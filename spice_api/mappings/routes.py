@@ -120,7 +120,8 @@ def run_mapping(
 
     board = edge_of(request.scope).tasks
     task = board.start("objectify", work)
-    ended = board.wait(task.task_id, seconds=settling.seconds) if settling.seconds else None
+    with settling.room.place() as has_place:
+        ended = board.wait(task.task_id, seconds=settling.seconds) if settling.seconds and has_place else None
     is_over = ended is not None and ended.state != "running"
     response.status_code = 200 if is_over else 202
     return RunStarted(

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio import sleep
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
@@ -12,6 +13,7 @@ from spice_api.task_board import Task
 from spice_core.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], route_class=StrictJsonRoute)
+_POLL_SECONDS = 0.1
 
 
 class TaskNotFound(NotFound):
@@ -35,18 +37,19 @@ class TaskBody(BaseModel):
 
 
 @router.get("/{task_id}")
-def get_task(
+async def get_task(
     request: Request,
     task_id: Annotated[str, Path(max_length=100)],
     wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for its end.")] = 0,
 ) -> TaskBody:
     """Return a task: its progress, then its result or its error."""
-    board = edge_of(request.scope).tasks
-    task = board.get(task_id)
+    edge = edge_of(request.scope)
+    task, deadline = edge.tasks.get(task_id), edge.clock.monotonic() + wait
+    while task is not None and task.state == "running" and (left := deadline - edge.clock.monotonic()) > 0:
+        await sleep(min(_POLL_SECONDS, left))
+        task = edge.tasks.get(task_id)
     if task is None:
         raise TaskNotFound(f"there is no task {task_id!r}")
-    if wait and task.state == "running":
-        task = board.wait(task_id, seconds=wait) or task
     return task_body(task)
 
 

@@ -16,6 +16,7 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.waiting_room import WaitingRoom
 
 GRAPH_HANDLER = "graph"
 ONTOLOGY_AGGREGATE = "OntologyClass"
@@ -24,6 +25,7 @@ _PAGE = 1000
 _REMEMBERED = 64
 _TRUST_SECONDS = 0.05
 _ANY_NUMBER = 1_000_000
+_PLACES = 32
 
 T = TypeVar("T")
 
@@ -50,6 +52,7 @@ class SettledGraph:
         self._work = work
         self._clock = clock
         self._wait_seconds = wait_seconds
+        self._room = WaitingRoom(_PLACES)
         self._known: dict[tuple[str, str], _Known] = {}
 
     def view(self, database: str, branch: str) -> GraphView:
@@ -157,14 +160,16 @@ class SettledGraph:
             return found
         head = self._log.head(database).position
         deadline = self._clock.monotonic() + self._wait_seconds
-        while True:
-            is_decided = self._work.position(GRAPH_HANDLER, database) >= head
-            found = read()
-            if is_decided or is_enough(found):
-                return found
-            if self._clock.monotonic() >= deadline:
-                raise LogBehind("what was accepted before is not decided yet; retry in a moment", details={"database": database})
-            self._clock.sleep(_POLL_SECONDS)
+        with self._room.required_place():
+            while True:
+                is_decided = self._work.position(GRAPH_HANDLER, database) >= head
+                found = read()
+                if is_decided or is_enough(found):
+                    return found
+                if self._clock.monotonic() >= deadline:
+                    details = {"database": database}
+                    raise LogBehind("what was accepted before is not decided yet; retry in a moment", details=details)
+                self._clock.sleep(_POLL_SECONDS)
 
     def _number(self, database: str, aggregate_type: str, *parts: str) -> int:
         if not self._log.exists(database):

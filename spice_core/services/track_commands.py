@@ -1,6 +1,6 @@
 """Where a command is: asked of the projection first, and of the log where that does not know or does not answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -49,19 +49,6 @@ class CommandTracker:
             if status.state in FINAL_STATES or self._clock.monotonic() >= deadline:
                 return status
             database = database or status.database
-            self._clock.sleep(self._poll_seconds)
-
-    def stream(self, command_id: str, *, seconds: float = 300.0) -> Iterator[CommandStatus]:
-        """Yield the status now, then each change of it, until it is final or `seconds` have passed. Raises as `status`."""
-        deadline = self._clock.monotonic() + seconds
-        shown: CommandStatus | None = None
-        while True:
-            status = self.status(command_id, database=shown.database if shown else None)
-            if status != shown:
-                shown = status
-                yield status
-            if status.state in FINAL_STATES or self._clock.monotonic() >= deadline:
-                return
             self._clock.sleep(self._poll_seconds)
 
     def _of_logs(self, command_id: str, databases: Sequence[str]) -> CommandStatus:

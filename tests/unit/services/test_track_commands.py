@@ -10,7 +10,6 @@ from spice_core.domain.read_models import CommandState
 from spice_core.errors import CommandNotFound, InvalidInput, LedgerUnavailable, StoreUnavailable
 from spice_core.ports.clock import Clock
 from spice_core.services.project_statuses import StatusProjector
-from spice_core.services.submit_rows import BulkRow
 from spice_core.services.track_commands import CommandTracker
 from tests.write_path import WritePath, a_class, text
 
@@ -127,27 +126,3 @@ def test_waiting_returns_as_soon_as_the_command_is_final(path, statuses):
     before = path.clock.monotonic()
     assert tracker(path, statuses, work).wait(command_id, seconds=60).state is CommandState.COMPLETED
     assert path.clock.monotonic() - before < 1
-
-
-def test_stream_yields_each_change_once_and_ends_with_the_final_one(path, statuses):
-    accepted = path.commands.bulk(DB, "main", "Person", "create", [BulkRow({"person_id": f"p{n}"}) for n in range(3)])
-    steps = iter([1, 2, 1, 1, 1, 1, 1, 1, 1, 1])
-
-    def work() -> None:
-        after = statuses.position(DB)
-        events = path.log.read(DB, after=after, limit=next(steps, 1))
-        if events:
-            StatusProjector(statuses).handle(DB, events)
-
-    project(path, statuses)
-    path.settle()
-    seen = [(status.state, status.done) for status in tracker(path, statuses, work).stream(accepted.bulk_id)]
-    assert [done for _, done in seen] == sorted(done for _, done in seen)
-    assert len(seen) > 2
-    assert seen[-1] == (CommandState.COMPLETED, 3)
-    assert len(seen) == len(set(seen))
-
-
-def test_stream_ends_after_its_time(path, statuses):
-    command_id = person(path)
-    assert [status.state for status in tracker(path, statuses).stream(command_id, seconds=1)] == [CommandState.PENDING]

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from spice_core.errors import LogBehind
 from spice_core.services.wait_for_reads import ReadBarrier
 
 
@@ -70,3 +73,19 @@ def test_no_patience_is_no_wait() -> None:
     scene = Scene()
     assert scene.barrier(0).wait("shop", "graph") == ["graph"]
     assert scene.now == 0
+
+
+def test_read_that_finds_no_place_is_refused_at_once_and_may_be_repeated() -> None:
+    scene = Scene()
+    barrier = scene.barrier(2)
+    with barrier.room.place():
+        assert barrier.wait("shop", "graph") == ["graph"], "there are more places than one"
+    waited = scene.now
+    rooms = [barrier.room.place() for _ in range(48)]
+    assert [room.__enter__() for room in rooms] == [True] * 48
+    with pytest.raises(LogBehind) as refused:
+        barrier.wait("shop", "graph")
+    assert refused.value.retryable
+    assert scene.now == waited
+    scene.positions["graph"] = 10
+    assert barrier.wait("shop", "graph") == [], "what is reached already needs no place"
