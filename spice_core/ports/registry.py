@@ -54,7 +54,7 @@ class Registry(Projection):
 
     @abstractmethod
     def runs(self, database: str, *, mapping_id: str | None = None, limit: int = 100) -> list[ObjectifyRun]:
-        """Return the runs, newest first."""
+        """Return the runs, those put last first."""
 
     @abstractmethod
     def changed_since(self, position: int, *, database: str, limit: int = 100) -> list[Dataset]:

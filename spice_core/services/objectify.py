@@ -1,14 +1,13 @@
 """From a dataset version to instances: only the rows that changed, through the one write path."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper, link_target
-from spice_core.errors import DatasetNotFound, MappingNotFound
+from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.graph_store import GraphStore
@@ -19,7 +18,9 @@ from spice_core.ports.table_engine import RowChange, TableEngine
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.objectify_batches import CommandBatches, Tally
+from spice_core.services.objectify_history import History, history_of
 from spice_core.services.objectify_plan import RowPlanner
+from spice_core.services.objectify_turn import Turn, turn_of
 from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_registry import Problem, RegistryCommands, invalid_mapping, mapping_problems
 
@@ -39,16 +40,19 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One run: what is compared with what, and how rows become instances."""
+    """One run: what is compared with what, and how rows become instances.
 
+    `stale_tables` are those of other versions whose rows may be in the graph, `old_table` the one that it was last known to hold.
+    """
+
+    run: ObjectifyRun
     mapping: ClassMapping
     version: DatasetVersion
-    previous: DatasetVersion | None
-    newest_run: str
     is_full: bool
     mapper: RowMapper
     table: Path
     old_table: Path | None
+    stale_tables: tuple[Path, ...]
 
 
 class Objectify:
@@ -104,32 +108,43 @@ class Objectify:
     ) -> ObjectifyRun:
         """Make the instances of a dataset version (None: the latest) what its rows say; return the recorded result.
 
-        Compared with the version that the newest succeeded run of this mapping made; with `full`, or when the mapping has
-        changed since, every row is compared with the graph. All commands are decided when this returns. The run has failed
-        where a command failed, or a target is missing under the policy `fail`, which then submits nothing.
+        Compared with the version that the newest succeeded run of this mapping made. Every row is compared with the graph where
+        that is not what the graph holds: with `full`, where the mapping has changed since, and where a run since then failed or
+        died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a time. It is on
+        record before it writes. All commands are decided when this returns. The run has failed where a command failed, or a
+        target is missing under the policy `fail`, which then submits nothing.
 
         Raises:
             MappingNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
             InvalidMapping: the mapping does not fit the version or the class; details list codes.
-            Unavailable: (retryable) a part is down or a worker does not move; run again.
+            Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
         """
-        started, started_at = self._clock.monotonic(), self._clock.now()
-        mapping = self._mapping(database, mapping_id)
-        job = self._job(mapping, version_id, full=full)
-        tally = Tally()
-        batches = self._batches(job, tally)
+        self._mapping(database, mapping_id)
+        run_id = self._ids.new_id()
+        with turn_of(
+            database, mapping_id, run_id=run_id, work=self._work, clock=self._clock, patience=self._stall_seconds
+        ) as turn:
+            started = self._clock.monotonic()
+            job = self._job(database, mapping_id, version_id, run_id=run_id, full=full, actor=actor)
+            tally = Tally()
+            has_failed = self._write(job, tally, turn, self._reporter(started, progress))
+            run = self._result(job, tally, has_failed=has_failed, seconds=self._clock.monotonic() - started)
+            accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
+            self._is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
+        return run
+
+    def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[int], None]) -> bool:
+        """Bring the graph to what the version says; return whether the run failed before it wrote anything."""
+        batches = self._batches(job, tally, turn)
         batches.settle()
         self._note_key_problems(job, tally)
-        has_failed = mapping.on_missing_target == "fail" and self._misses_targets(job, tally)
-        if not has_failed:
-            planner = self._planner(job, tally)
-            self._upsert(job, planner, batches, self._reporter(started, progress))
-            self._remove(job, planner, batches, tally)
-            batches.finish()
-        run = self._result(job, tally, started_at, has_failed=has_failed, seconds=self._clock.monotonic() - started)
-        accepted = self._catalogue.record_run(database, mapping.branch, run, actor=actor)
-        self._wait_for_registry(database, accepted.position)
-        return run
+        if job.mapping.on_missing_target == "fail" and self._misses_targets(job, tally, turn):
+            return True
+        planner = self._planner(job, tally)
+        self._upsert(job, planner, batches, report)
+        self._remove(job, planner, batches, tally)
+        batches.finish()
+        return False
 
     def preflight(self, database: str, mapping_id: str, *, version_id: str | None = None) -> list[Problem]:
         """Return why a mapping cannot run on a version (None: the latest); empty where it can."""
@@ -167,33 +182,71 @@ class Objectify:
                     problems.append(Problem("MAPPING_SPEC_LINK_KEY_MISMATCH", message))
         return problems
 
-    def _job(self, mapping: ClassMapping, version_id: str | None, *, full: bool) -> _Job:
+    def _job(self, database: str, mapping_id: str, version_id: str | None, *, run_id: str, full: bool, actor: str | None) -> _Job:
+        mapping = self._mapping(database, mapping_id)
         version, ontology = self._version(mapping, version_id), self._ontology(mapping)
         problems = self._problems(mapping, version, ontology)
         if problems:
             raise invalid_mapping(problems)
+        run = self._started(mapping, version, run_id, actor=actor)
+        history = self._history(mapping, run_id, actor=actor)
         mapper = RowMapper(mapping, ontology)
-        runs = self._runs(mapping)
-        last = next((run for run in runs if run.state == "succeeded"), None)
-        previous = self._registry.version(mapping.database, last.version_id) if last else None
-        if previous is not None and not set(mapper.key_columns) <= {column.name for column in previous.columns}:
-            previous = None
-        is_full = full or previous is None or last is None or last.mapping_version != mapping.version
-        old_table = self._table(mapping.database, previous) if previous else None
-        newest_run = runs[0].run_id if runs else ""
-        return _Job(mapping, version, previous, newest_run, is_full, mapper, self._table(mapping.database, version), old_table)
+        last = history.succeeded
+        tables = {name: table for name in history.version_ids if (table := self._old_table(database, name, mapper))}
+        old_table = tables.get(last.version_id) if last else None
+        is_full = full or last is None or old_table is None or bool(history.since) or last.mapping_version != mapping.version
+        return _Job(
+            run=replace(run, previous_version_id=last.version_id if last and old_table else None),
+            mapping=mapping,
+            version=version,
+            is_full=is_full,
+            mapper=mapper,
+            table=self._table(database, version),
+            old_table=old_table,
+            stale_tables=tuple(tables[name] for name in tables if name != version.version_id),
+        )
 
-    def _runs(self, mapping: ClassMapping) -> list[ObjectifyRun]:
-        return self._registry.runs(mapping.database, mapping_id=mapping.mapping_id)
+    def _started(self, mapping: ClassMapping, version: DatasetVersion, run_id: str, *, actor: str | None) -> ObjectifyRun:
+        """Put the beginning of a run on record, and wait until the registry has it and all that came before."""
+        run = ObjectifyRun(
+            run_id=run_id,
+            mapping_id=mapping.mapping_id,
+            version_id=version.version_id,
+            previous_version_id=None,
+            state="running",
+            rows=version.row_count,
+            started_at=self._clock.now(),
+            mapping_version=mapping.version,
+        )
+        accepted = self._catalogue.record_run(mapping.database, mapping.branch, run, actor=actor)
+        if not self._is_registered(mapping.database, accepted.position, seconds=self._stall_seconds):
+            raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
+        return run
+
+    def _history(self, mapping: ClassMapping, run_id: str, *, actor: str | None) -> History:
+        """Read what was done before, and put the end of runs on record that did not live to do so: this one has their turn."""
+        history = history_of(self._registry, mapping, besides=run_id)
+        for run in history.unfinished:
+            ended = replace(run, state="failed", reasons={"run_died": 1})
+            self._catalogue.record_run(mapping.database, mapping.branch, ended, actor=actor)
+        return history
+
+    def _old_table(self, database: str, version_id: str, mapper: RowMapper) -> Path | None:
+        """Return the table of an earlier version; None where it was deleted, or has no such key."""
+        version = self._registry.version(database, version_id)
+        if version is None or not set(mapper.key_columns) <= {column.name for column in version.columns}:
+            return None
+        return self._table(database, version)
 
     def _table(self, database: str, version: DatasetVersion) -> Path:
         return self._datasets.local_path(database, version.commit_id, version.path)
 
-    def _batches(self, job: _Job, tally: Tally) -> CommandBatches:
+    def _batches(self, job: _Job, tally: Tally, turn: Turn) -> CommandBatches:
         return CommandBatches(
             mapping=job.mapping,
-            # A run that died left no record: the one that finishes it makes the same batches. After a recorded one they are new.
-            scope=f"{job.mapping.mapping_id}:{job.version.version_id}:{job.newest_run}",
+            # Of this run alone: a batch that an earlier run made may have been undone since.
+            scope=job.run.run_id,
+            turn=turn,
             tally=tally,
             commands=self._commands,
             statuses=self._statuses,
@@ -229,11 +282,12 @@ class Objectify:
             if upserts := [change for change in batch if change.after is not None]:
                 yield upserts
 
-    def _misses_targets(self, job: _Job, tally: Tally) -> bool:
+    def _misses_targets(self, job: _Job, tally: Tally, turn: Turn) -> bool:
         """Plan all rows without submitting anything; say whether a link leads nowhere."""
         found = Tally()
         planner = self._planner(job, found)
         for changes in self._changes(job):
+            turn.keep()
             planner.upserts(changes)
         missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(".missing_target")}
         tally.reasons.update(missing)
@@ -253,16 +307,20 @@ class Objectify:
                 batches.submit("update", planner.own_links(changes).updates, counted=False)
 
     def _remove(self, job: _Job, planner: RowPlanner, batches: CommandBatches, tally: Tally) -> None:
-        """Handle the rows of the previous version that are gone, by the mapping's policy."""
-        if job.old_table is None:
+        """Handle the rows that are gone, by the mapping's policy: those of every version that the graph may hold some of."""
+        if job.mapping.on_removed_row == "keep":
+            gone = self._removed(job.old_table, job) if job.old_table else ()
+            tally.reasons["removed_row_kept"] += sum(len(rows) for rows in gone)
             return
-        key = job.mapper.key_columns
-        for batch in self._tables.changes(job.old_table, job.table, key=key, columns=key, batch=_BATCH):
-            removed = [change for change in batch if change.kind == "removed"]
-            if job.mapping.on_removed_row == "keep":
-                tally.reasons["removed_row_kept"] += len(removed)
-            else:
+        for table in job.stale_tables:
+            for removed in self._removed(table, job):
                 batches.submit("delete", planner.removals(removed))
+            batches.finish()  # a row of two versions is deleted once
+
+    def _removed(self, old: Path, job: _Job) -> Iterator[list[RowChange]]:
+        key = job.mapper.key_columns
+        for batch in self._tables.changes(old, job.table, key=key, columns=key, batch=_BATCH):
+            yield [change for change in batch if change.kind == "removed"]
 
     def _reporter(self, started: float, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
         done = 0
@@ -275,16 +333,12 @@ class Objectify:
 
         return report
 
-    def _result(self, job: _Job, tally: Tally, started_at: datetime, *, has_failed: bool, seconds: float) -> ObjectifyRun:
+    def _result(self, job: _Job, tally: Tally, *, has_failed: bool, seconds: float) -> ObjectifyRun:
         counts = tally.counts
         touched = counts["created"] + counts["updated"] + counts["rejected"]
-        return ObjectifyRun(
-            run_id=self._ids.new_id(),
-            mapping_id=job.mapping.mapping_id,
-            version_id=job.version.version_id,
-            previous_version_id=job.previous.version_id if job.previous else None,
+        return replace(
+            job.run,
             state="failed" if has_failed or counts["failed_commands"] else "succeeded",
-            rows=job.version.row_count,
             created=counts["created"],
             updated=counts["updated"],
             deleted=counts["deleted"],
@@ -294,12 +348,13 @@ class Objectify:
             reasons=dict(sorted((reason, count) for reason, count in tally.reasons.items() if count)),
             samples=tuple(tally.samples[:_MAX_SAMPLES]),
             seconds=round(seconds, 3),
-            started_at=started_at,
-            mapping_version=job.mapping.version,
         )
 
-    def _wait_for_registry(self, database: str, position: int) -> None:
-        """Wait, for a bounded time, until the next run can see this one."""
-        deadline = self._clock.monotonic() + _REGISTRY_WAIT_SECONDS
-        while self._registry.position(database) < position and self._clock.monotonic() < deadline:
+    def _is_registered(self, database: str, position: int, *, seconds: float) -> bool:
+        """Wait, for a bounded time, until a run at `position` can be seen; return whether it can."""
+        deadline = self._clock.monotonic() + seconds
+        while self._registry.position(database) < position:
+            if self._clock.monotonic() >= deadline:
+                return False
             self._clock.sleep(_POLL_SECONDS)
+        return True

@@ -17,6 +17,7 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.read_models import CommandStatuses
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.objectify_turn import Turn
 from spice_core.services.settled_graph import GRAPH_HANDLER
 from spice_core.services.submit_commands import AcceptedBulk, CommandService
 from spice_core.services.submit_rows import BulkKind, BulkRow
@@ -63,6 +64,7 @@ class CommandBatches:
         *,
         mapping: ClassMapping,
         scope: str,
+        turn: Turn,
         tally: Tally,
         commands: CommandService,
         statuses: CommandStatuses,
@@ -72,9 +74,13 @@ class CommandBatches:
         max_ahead: int,
         stall_seconds: float,
     ) -> None:
-        """Count into `tally`. `scope` (of the run) and a batch's content make its id: a repeated batch is the same batch."""
+        """Count into `tally`, and write only while `turn` is kept.
+
+        `scope` (of the run) and a batch's content make its id: a repeated batch is the same batch.
+        """
         self._mapping = mapping
         self._scope = scope
+        self._turn = turn
         self._tally = tally
         self._commands = commands
         self._statuses = statuses
@@ -127,6 +133,7 @@ class CommandBatches:
         """Repeat while a part is down or behind; give up where nothing moves for long."""
         pause, deadline = _POLL_SECONDS, self._clock.monotonic() + self._stall_seconds
         while True:
+            self._turn.keep()
             try:
                 return append()
             except Unavailable:
@@ -177,13 +184,16 @@ class CommandBatches:
             if self._clock.monotonic() >= deadline:
                 raise Unavailable(f"The status of batch {bulk_id} does not arrive; is the statuses worker running?")
             self._clock.sleep(_POLL_SECONDS)
+            self._turn.keep()
 
     def _wait(self, position: int) -> None:
         """Wait until the graph worker has done `position`; give up where it does not move for long."""
         seen, since = -1, self._clock.monotonic()
+        self._turn.keep()
         while (done := self._work.position(GRAPH_HANDLER, self._mapping.database)) < position:
             if done > seen:
                 seen, since = done, self._clock.monotonic()
             elif self._clock.monotonic() - since >= self._stall_seconds:
                 raise Unavailable(f"The graph worker stands at {done} of {position}; is it running?")
             self._clock.sleep(_POLL_SECONDS)
+            self._turn.keep()

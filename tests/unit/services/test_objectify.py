@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from spice_core.errors import InvalidMapping, MappingNotFound, StoreUnavailable, Unavailable
+from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable, MappingNotFound, StoreUnavailable, Unavailable
 from spice_core.services.objectify import Progress
+from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.submit_commands import CommandService
 from tests.data_world import DataWorld, csv_of
 from tests.write_path import Crash, a_class, text
@@ -383,3 +384,176 @@ def test_a_full_run_makes_again_what_was_deleted_since(world: DataWorld):
     run = world.objectify.run("shop", mapping, full=True)
     assert (run.state, run.created) == ("succeeded", 1)
     assert world.instances("Person") == expected(rows)
+
+
+CITY_COLUMNS = ("code", "name")
+GOOD = [("SEL", "Seoul"), ("PUS", "Busan"), ("NYC", "New York")]
+BAD = [("PUS", "BUSAN WRONG"), ("NYC", "New York"), ("XXX", "Nowhere")]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[DataWorld, str]]:
+    """A world whose cities come from a dataset, one of which a person needs: a version without it fails in part."""
+    person = a_class(
+        "Person",
+        text("id", primaryKey=True, required=True),
+        relationships=[{"predicate": "city", "target": "City", "cardinality": "n:1", "label": "city"}],
+    )
+    world = DataWorld(tmp_path).with_classes(CITY, person)
+    mapping = world.map(world.upload("cities", csv_of(CITY_COLUMNS, GOOD)), "City", {"code": "code", "name": "name"})
+    assert world.objectify.run("shop", mapping).state == "succeeded"
+    world.path.commands.create_instance("shop", "main", "Person", {"id": "p", "city": "City/SEL"})
+    world.work()
+    yield world, mapping
+    world.close()
+
+
+def names(world: DataWorld) -> dict[str, str]:
+    return {code: document["name"] for code, document in world.instances("City").items()}
+
+
+def test_a_corrected_upload_undoes_what_a_failed_one_did(guarded: tuple[DataWorld, str]):
+    world, mapping = guarded
+    world.upload("cities", csv_of(CITY_COLUMNS, BAD))
+    assert world.objectify.run("shop", mapping).state == "failed"
+    assert names(world) == {"SEL": "Seoul", **dict(BAD)}
+    corrected = [*GOOD, ("LON", "London")]
+    world.upload("cities", csv_of(CITY_COLUMNS, corrected))
+    run = world.objectify.run("shop", mapping)
+    assert (run.state, run.created, run.updated, run.deleted, run.unchanged) == ("succeeded", 1, 1, 1, 2)
+    assert names(world) == dict(corrected)
+
+
+def test_after_several_failed_versions_nothing_of_any_is_left(guarded: tuple[DataWorld, str]):
+    world, mapping = guarded
+    for number in range(3):
+        world.upload("cities", csv_of(CITY_COLUMNS, [("NYC", f"wrong {number}"), (f"X{number}", "Nowhere"), ("Y", "Nowhere")]))
+        assert world.objectify.run("shop", mapping).state == "failed"
+    world.upload("cities", csv_of(CITY_COLUMNS, GOOD), key="corrected")
+    run = world.objectify.run("shop", mapping)
+    assert (run.state, run.reasons, run.samples) == ("succeeded", {}, ())
+    assert names(world) == dict(GOOD)
+
+
+def test_a_first_version_that_failed_leaves_nothing_behind(world: DataWorld):
+    for code, _ in CITIES:
+        world.path.commands.delete_instance("shop", "main", "City", code, expected_seq=1)
+    world.work()
+    mapping = world.map(world.upload("cities", csv_of(CITY_COLUMNS, BAD)), "City", {"code": "code", "name": "name"})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(CommandBatches, "finish", _dying(CommandBatches.finish))
+        with pytest.raises(Crash):
+            world.objectify.run("shop", mapping)
+    assert names(world) == dict(BAD)
+    world.upload("cities", csv_of(CITY_COLUMNS, GOOD))
+    assert world.objectify.run("shop", mapping).state == "succeeded"
+    assert names(world) == dict(GOOD)
+
+
+def _dying(method: Any) -> Any:
+    def die(self: CommandBatches, *arguments: Any, **options: Any) -> None:
+        method(self, *arguments, **options)
+        raise Crash
+
+    return die
+
+
+@pytest.mark.parametrize("death", ["submit", "finish"])
+def test_a_corrected_upload_undoes_what_a_run_did_that_died(
+    guarded: tuple[DataWorld, str], death: str, monkeypatch: pytest.MonkeyPatch
+):
+    world, mapping = guarded
+    world.upload("cities", csv_of(CITY_COLUMNS, [*GOOD[:1], *BAD]))
+    with monkeypatch.context() as patched:
+        patched.setattr(CommandBatches, death, _dying(getattr(CommandBatches, death)))
+        with pytest.raises(Crash):
+            world.objectify.run("shop", mapping)
+    corrected = [*GOOD, ("LON", "London")]
+    world.upload("cities", csv_of(CITY_COLUMNS, corrected))
+    assert world.objectify.run("shop", mapping).state == "succeeded"
+    assert names(world) == dict(corrected)
+    world.work()
+    states = [(run.state, dict(run.reasons)) for run in world.registry.runs("shop", mapping_id=mapping)]
+    assert states == [("succeeded", {}), ("failed", {"run_died": 1}), ("succeeded", {})]
+
+
+def test_going_back_to_a_version_whose_run_died_makes_again_what_was_undone_since(world: DataWorld):
+    first, second = [("p1", "Ann", 30, None)], [("p1", "Ann", 30, None), ("p2", "Bob", 31, None)]
+    mapping = people(world, first)
+    world.objectify.run("shop", mapping)
+    bad = world.upload("people", csv_of(COLUMNS, second))
+    good = world.upload("people", csv_of(COLUMNS, first), key="again")
+    for version_id in (bad.version_id, good.version_id, bad.version_id):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(CommandBatches, "finish", _dying(CommandBatches.finish))
+            with pytest.raises(Crash):
+                world.objectify.run("shop", mapping, version_id=version_id)
+    assert world.objectify.run("shop", mapping, version_id=bad.version_id).state == "succeeded"
+    assert world.instances("Person") == expected(second)
+
+
+def test_a_run_is_on_record_before_it_writes(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    mapping = people(world, [("p1", "Ann", 30, None)])
+    bulk, seen = CommandService.bulk, []
+
+    def watching(self: CommandService, *arguments: Any, **options: Any) -> Any:
+        seen.extend(run.state for run in world.registry.runs("shop", mapping_id=mapping))
+        return bulk(self, *arguments, **options)
+
+    monkeypatch.setattr(CommandService, "bulk", watching)
+    run = world.objectify.run("shop", mapping)
+    assert seen == ["running"]
+    assert world.registry.runs("shop", mapping_id=mapping) == [run]
+
+
+def test_success_is_found_behind_any_number_of_failures(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("spice_core.services.objectify_history._FIRST_LOOK", 2)
+    mapping = people(world, [("p1", "Ann", 30, None), ("p2", "Bob", 30, None)])
+    world.objectify.run("shop", mapping)
+    world.upload("people", csv_of(COLUMNS, [("p1", "Ann", 30, None)]))
+    for _ in range(5):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(CommandBatches, "settle", _dying(CommandBatches.settle))
+            with pytest.raises(Crash):
+                world.objectify.run("shop", mapping)
+    run = world.objectify.run("shop", mapping)
+    assert (run.state, run.deleted, run.previous_version_id is None) == ("succeeded", 1, False)
+
+
+def test_runs_of_one_mapping_do_not_interleave(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    rows = [("p1", "Ann", 30, None)]
+    mapping = people(world, rows)
+    other = world.new_objectify(stall_seconds=5.0)
+    bulk, refused = CommandService.bulk, []
+
+    def intruding(self: CommandService, *arguments: Any, **options: Any) -> Any:
+        with pytest.raises(LedgerUnavailable, match="is under way") as caught:
+            other.run("shop", mapping)
+        refused.append(caught.value.retryable)
+        return bulk(self, *arguments, **options)
+
+    monkeypatch.setattr(CommandService, "bulk", intruding)
+    assert world.objectify.run("shop", mapping).state == "succeeded"
+    assert refused == [True]
+    assert other.run("shop", mapping).unchanged == 1
+
+
+def test_a_run_that_lost_its_turn_writes_nothing_more(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    mapping = people(world, [(f"p{number}", "x", None, None) for number in range(1500)])
+    corrected = [("p1", "y", None, None)]
+    bulk, calls = CommandService.bulk, []
+
+    def pausing(self: CommandService, *arguments: Any, **options: Any) -> Any:
+        found = bulk(self, *arguments, **options)
+        calls.append(1)
+        if len(calls) == 1:  # as long as its turn lasts and longer: meanwhile another run does it all
+            world.clock.seconds += 61
+            next_version(world, corrected)
+            assert world.objectify.run("shop", mapping).state == "succeeded"
+        return found
+
+    monkeypatch.setattr(CommandService, "bulk", pausing)
+    with pytest.raises(LeaseLost):
+        world.objectify.run("shop", mapping)
+    world.work()
+    assert world.instances("Person") == expected(corrected)
