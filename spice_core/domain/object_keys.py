@@ -22,3 +22,11 @@ def checked_key(key: str) -> str:
     if is_too_long or not _PRINTABLE.fullmatch(key) or not {"", ".", ".."}.isdisjoint(parts):
         raise InvalidInput(f"{key[:120]!r} is not an object key: use printable ASCII in parts joined by single slashes")
     return key
+
+
+def may_begin_key(prefix: str) -> bool:
+    """Whether a key can begin with `prefix`: of any other text a store holds nothing, and its server need not be asked."""
+    *folders, last = prefix.split("/")
+    is_too_long = len(prefix) > MAX_KEY or max(map(len, [*folders, last])) > _MAX_PART
+    is_printable = not prefix or _PRINTABLE.fullmatch(prefix) is not None
+    return is_printable and not is_too_long and {"", ".", ".."}.isdisjoint(folders)

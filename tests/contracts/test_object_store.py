@@ -178,6 +178,12 @@ def test_a_deleted_key_is_free_again(store: ObjectStore):
     assert store.get("a/b") == b"2"
 
 
+@pytest.mark.parametrize("prefix", ["ü", "a\0", "\ud800/", "/", "a//", "a/../", "./", "x" * 201, "x/" * 451, "a\n"])
+def test_nothing_begins_with_what_no_key_can_begin_with(store: ObjectStore, prefix: str):
+    store.put_if_absent("a/b", b"1")
+    assert store.list_keys(prefix) == []
+
+
 BAD_KEYS = ["", "/a", "a/", "a//b", ".", "a/../b", "..", "a/.", "ü", "a\nb", "a\0", "x" * 201, "x/" * 450 + "x"]
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spice_core.adapters.localfs.paths import FILE_END, folder_of, key_of, path_of
-from spice_core.domain.object_keys import checked_key
+from spice_core.domain.object_keys import checked_key, may_begin_key
 from spice_core.errors import Closed, ObjectNotFound, SlotTaken, StoreUnavailable
 from spice_core.ports.object_store import ObjectStore
 
@@ -90,6 +90,8 @@ class LocalObjectStore(ObjectStore):
 
     def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         self._check_open()
+        if not may_begin_key(prefix):
+            return []
         folder = folder_of(prefix)
         with _as_unavailable(prefix):
             paths = _files_below(self._root / folder, folder)

@@ -14,7 +14,7 @@ from spice_core.adapters.s3.bucket import create_bucket
 from spice_core.adapters.s3.failures import FAILURES, is_conflict, meaning
 from spice_core.adapters.s3.options import S3Options
 from spice_core.adapters.s3.retries import ResultT, Retries
-from spice_core.domain.object_keys import checked_key
+from spice_core.domain.object_keys import checked_key, may_begin_key
 from spice_core.errors import Closed, ConfigurationError, ObjectNotFound, SlotTaken, StoreUnavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
@@ -110,7 +110,7 @@ class S3ObjectStore(ObjectStore):
 
     def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         self._check_open()
-        return self._ask(prefix, lambda: self._listed(prefix, after, limit))
+        return self._ask(prefix, lambda: self._listed(prefix, after, limit)) if may_begin_key(prefix) else []
 
     def delete(self, key: str) -> None:
         self._checked(key)
