@@ -1,4 +1,4 @@
-"""Uploading tables as versions of datasets, and reading them. Whatever an upload that fails sent, nothing of it is left."""
+"""Uploading tables as versions of datasets, and reading them. Of an upload that is refused nothing is stored."""
 
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO

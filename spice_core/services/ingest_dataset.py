@@ -11,12 +11,11 @@ from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.commands import CommandType
-from spice_core.domain.dataset_commits import digest_of
 from spice_core.domain.dataset_records import version_as_json, version_of_json
 from spice_core.domain.datasets import Column, DatasetVersion
 from spice_core.errors import IdempotencyMismatch, InvalidInput, LogBehind, TooLarge, UnreadableFile
 from spice_core.ports.clock import Clock
-from spice_core.ports.dataset_store import DatasetStore, StoredFile
+from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import Dialect, TableEngine, TextTable
 from spice_core.services.event_log.event_log import EventLog
@@ -51,11 +50,12 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class RawUpload:
-    """The bytes of an upload, stored and named by nothing yet. `spool` is a local copy that its receiver removes."""
+    """The bytes of an upload in a local file that its receiver removes: nothing is stored of them yet."""
 
     request: UploadRequest
-    file: StoredFile
     spool: Path
+    content_sha256: str
+    size_bytes: int
 
     @property
     def fingerprint(self) -> str:
@@ -69,7 +69,7 @@ class RawUpload:
             "filename": request.filename,
             "delimiter": request.delimiter,
             "has_header": request.has_header,
-            "content_sha256": digest_of(self.file.address),
+            "content_sha256": self.content_sha256,
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -87,7 +87,10 @@ class _Tables:
 
 
 class IngestDataset:
-    """Takes uploads in. Nothing of an upload that fails is named anywhere, and its key may be used again."""
+    """Takes uploads in. Of one that is refused nothing is stored, and its key may be used again.
+
+    What a crash leaves in the dataset store is named by nothing there, and may be collected.
+    """
 
     def __init__(
         self,
@@ -131,18 +134,17 @@ class IngestDataset:
 
     @contextmanager
     def receive(self, request: UploadRequest, chunks: Iterable[bytes]) -> Iterator[RawUpload]:
-        """Store the bytes and lend them to `build_version`. Raises as `run`; memory does not grow with the file."""
+        """Take the bytes to a local file and lend it to `build_version`. Raises as `run`; memory does not grow with the file."""
         _check(request)
         self._commands.settled.view(request.database, request.branch)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingest-") as folder:
             spool = Path(folder) / "raw"
-            file = self._datasets.store(request.database, self._spooled(chunks, spool))
-            raw = RawUpload(request, file, spool)
+            raw = self._spooled(request, chunks, spool)
             self._known_version(raw)
             yield raw
 
     def build_version(self, raw: RawUpload) -> DatasetVersion:
-        """Read, type, commit and register stored bytes; return the version as the registry has it. Raises as `run`."""
+        """Read, type, store and register received bytes; return the version as the registry has it. Raises as `run`."""
         known = self._known_version(raw)
         if known is None:
             with tempfile.TemporaryDirectory(dir=raw.spool.parent) as folder:
@@ -164,17 +166,18 @@ class IngestDataset:
             raise IdempotencyMismatch(f"The idempotency key {request.key[:80]!r} was used for another upload.")
         return command_id
 
-    def _spooled(self, chunks: Iterable[bytes], spool: Path) -> Iterator[bytes]:
-        size = 0
+    def _spooled(self, request: UploadRequest, chunks: Iterable[bytes], spool: Path) -> RawUpload:
+        size, digest = 0, hashlib.sha256()
         with spool.open("wb") as file:
             for chunk in chunks:
                 size += len(chunk)
                 if size > self._max_bytes:
                     raise TooLarge(f"The file is over {self._max_bytes} bytes.", details={"max_bytes": self._max_bytes})
+                digest.update(chunk)
                 file.write(chunk)
-                yield chunk
         if size == 0:
             raise UnreadableFile("The file is empty: upload a table with a header line and rows.")
+        return RawUpload(request, spool, digest.hexdigest(), size)
 
     def _build(self, raw: RawUpload, folder: Path) -> _Tables:
         dialect = _overridden(self._tables.sniff(raw.spool), raw.request)
@@ -221,10 +224,11 @@ class IngestDataset:
     def _commit(self, raw: RawUpload, tables: _Tables) -> DatasetVersion:
         request = raw.request
         store, at = self._datasets, self._clock.now()
+        content = store.store(request.database, _chunks(raw.spool))
         table = store.store(request.database, _chunks(tables.typed))
         rejects = store.store(request.database, _chunks(tables.rejects)) if tables.rejects else None
         files = {
-            f"{request.name}/raw": raw.file,
+            f"{request.name}/raw": content,
             f"{request.name}/table.parquet": table,
             f"{request.name}/rejects.jsonl": rejects,
         }
@@ -244,8 +248,8 @@ class IngestDataset:
             commit_id=commit.commit_id,
             path=f"{request.name}/table.parquet",
             raw_path=f"{request.name}/raw",
-            content_sha256=digest_of(raw.file.address),
-            size_bytes=raw.file.size_bytes,
+            content_sha256=raw.content_sha256,
+            size_bytes=raw.size_bytes,
             row_count=tables.text.row_count,
             reject_count=tables.text.reject_count,
             columns=columns,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.errors import (
     DatabaseNotFound,
@@ -91,6 +92,20 @@ def test_a_failed_ingest_leaves_nothing_and_its_key_can_be_used_again(world: Dat
     assert world.datasets.head("shop", "main") is None
     assert world.registry.datasets("shop") == []
     assert world.upload("people", PEOPLE, key="k").number == 1
+
+
+def test_nothing_of_a_refused_upload_is_stored(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    world.upload("people", PEOPLE, key="k")
+    stored = []
+    monkeypatch.setattr(MemoryDatasetStore, "store", lambda _self, _repository, chunks: stored.append(b"".join(chunks)))
+    with pytest.raises(IdempotencyMismatch):
+        world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n", key="k")
+    for data in (b"", b"a,b\n1,\x00\n", b"PK\x03\x04"):
+        with pytest.raises(UnreadableFile):
+            world.upload("people", data, key="other")
+    with pytest.raises(TooLarge):
+        world.new_ingest(max_bytes=10).run(UploadRequest("shop", "main", "people", "f.csv", "l"), [PEOPLE.encode()])
+    assert stored == []
 
 
 def test_a_crash_before_the_command_is_retried_with_the_key(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
