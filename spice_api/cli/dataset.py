@@ -16,7 +16,7 @@ from spice_core.bootstrap import Platform, state_directory
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.errors import DatasetNotFound, UnreadableFile
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.ingest_dataset import IngestDataset, UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import ReadDatasets
 
 app = App(name="dataset", help="Upload, list and preview datasets.")
@@ -42,7 +42,7 @@ def upload(
     request = UploadRequest(
         database=db,
         branch=branch,
-        name=name or file.stem,
+        name=name or dataset_name_of(file.name),
         filename=file.name,
         key=key or f"content {_digest(file)}",
         delimiter=delimiter,

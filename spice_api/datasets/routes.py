@@ -29,7 +29,7 @@ from spice_core.bootstrap import state_directory
 from spice_core.domain.datasets import Dataset
 from spice_core.domain.rates import WRITE
 from spice_core.errors import DatasetNotFound, InvalidInput
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.ingest_dataset import IngestDataset, UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.submit_registry import RegistryCommands
 from spice_core.services.suggest_mapping import SuggestMapping
@@ -99,7 +99,7 @@ def upload_csv(
     suggest: SuggestDep,
     principal: PrincipalDep,
     branch: BranchQuery = MAIN,
-    dataset_name: Annotated[str | None, Form(max_length=200, description="Left out: the file's name.")] = None,
+    dataset_name: Annotated[str | None, Form(max_length=200, description="Left out: made of the file's name.")] = None,
     delimiter: Annotated[str | None, Form(max_length=10)] = None,
     has_header: Annotated[bool | None, Form()] = None,
 ) -> Envelope[UploadBody]:
@@ -112,7 +112,7 @@ def upload_csv(
     request = UploadRequest(
         database=db_name,
         branch=branch,
-        name=dataset_name or _name_of(filename),
+        name=dataset_name or dataset_name_of(filename),
         filename=filename,
         key=key,
         delimiter=delimiter,
@@ -240,11 +240,6 @@ def _preview(reader: ReadDatasets, database: str, version_id: str, *, offset: in
     rows = reader.preview(database, version_id, offset=offset, limit=limit)
     columns = [column.name for column in version.columns]
     return Preview(version_id=version_id, columns=columns, rows=rows, offset=offset, total=version.row_count)
-
-
-def _name_of(filename: str) -> str:
-    stem = filename.rpartition("/")[2].partition(".")[0]
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "_" for letter in stem) or "dataset"
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -48,7 +48,7 @@ def property_name(name: str) -> str:
 def dataset_name(name: str) -> str:
     """Return `name` if it may name a dataset: 1-100 of a-z A-Z 0-9 _ -, a letter first."""
     if not _DATASET.fullmatch(name):
-        raise InvalidName(f"{name!r} cannot name a dataset: use up to 100 of letters, digits, _ and -, starting with a letter")
+        raise InvalidName(f"{name!r} cannot name a dataset: use up to 100 of a-z, A-Z, 0-9, _ and -, a letter first")
     return name
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +27,7 @@ from spice_core.services.submit_commands import CommandService, command_id_of_ke
 _CHUNK = 1 << 20
 _POLL_SECONDS = 0.02
 _LISTED_MISFITS = 10_000
+_OTHER = re.compile(r"[^A-Za-z0-9_-]")
 _DELIMITERS = frozenset(",;\t|:^~ ")
 
 
@@ -301,6 +304,18 @@ class IngestDataset:
             if self._clock.monotonic() >= deadline:
                 raise LogBehind("The dataset version is accepted and not yet registered; ask again with the same key.")
             self._clock.sleep(_POLL_SECONDS)
+
+
+def dataset_name_of(filename: str) -> str:
+    """Return the dataset that a file makes where nobody names one: its name up to the ending, other characters as `_`.
+
+    A name in which no letter of a-z is left would be the same for many files: `dataset_` with a digest of it stands instead.
+    """
+    stem = unicodedata.normalize("NFC", filename.rpartition("/")[2].partition(".")[0])
+    plain = _OTHER.sub("_", stem)
+    if not any(letter.isalpha() for letter in plain):
+        return f"dataset_{hashlib.sha256(stem.encode()).hexdigest()[:8]}" if stem else "dataset"
+    return (plain if plain[0].isalpha() else f"dataset_{plain.lstrip('_-')}")[:100]
 
 
 def schema_hash(columns: Iterable[Column]) -> str:

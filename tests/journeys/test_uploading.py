@@ -22,7 +22,7 @@ def upload(
     **form: str,
 ) -> httpx2.Response:
     headers = {"Idempotency-Key": key} if key else {}
-    files = {"file": ("products.csv", content, "text/csv")}
+    files = {"file": (filename, content, "text/csv")}
     return bff.post(f"/pipelines/datasets/csv-upload?db_name={database}", files=files, data=form, headers=headers)
 
 
@@ -55,6 +55,16 @@ def test_must_hold_28_upload_is_idempotent_by_its_key(bff: httpx2.Client, databa
     dataset = quote(second["dataset"]["dataset_id"], safe="")
     versions = bff.get(f"/pipelines/datasets/{dataset}/versions").json()["data"]["versions"]
     assert [version["number"] for version in versions] == [2, 1]
+
+
+def test_file_name_of_any_script_is_taken(bff: httpx2.Client, database: str) -> None:
+    names = set()
+    for key, filename in (("k1", "매출.csv"), ("k2", "비용.csv"), ("k3", "매출.csv")):
+        answer = upload(bff, database, key=key, filename=filename)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["data"]["version"]["filename"] == filename
+        names.add(answer.json()["data"]["dataset"]["name"])
+    assert len(names) == 2
 
 
 def test_upload_without_a_key_is_400(bff: httpx2.Client, database: str) -> None:

@@ -1,11 +1,13 @@
 """Uploads become dataset versions, once per idempotency key."""
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
+from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.errors import (
     DatabaseNotFound,
@@ -16,7 +18,7 @@ from spice_core.errors import (
     TooLarge,
     UnreadableFile,
 )
-from spice_core.services.ingest_dataset import UploadRequest
+from spice_core.services.ingest_dataset import UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import csv_text
 from tests.data_world import DataWorld
 
@@ -175,6 +177,35 @@ def test_a_request_outside_the_rules_is_refused(world: DataWorld, fields: dict[s
     request = {"database": "shop", "branch": "main", "name": "people", "filename": "f.csv", "key": "k", **fields}
     with pytest.raises(error):
         world.ingest.run(UploadRequest(**request), [PEOPLE.encode()])
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("people.csv", "people"),
+        ("my people (2).csv", "my_people__2_"),
+        ("2024-sales.csv", "dataset_2024-sales"),
+        ("_x.csv", "dataset_x"),
+        ("sales 매출.csv", "sales___"),
+        ("매출.csv", "dataset_ecf51b1f"),
+        ("매출 2024.csv", "dataset_855fd109"),
+        (".csv", "dataset"),
+        ("x" * 250 + ".csv", "x" * 100),
+        ("1" + "x" * 250, "dataset_1" + "x" * 91),
+    ],
+)
+def test_every_file_name_makes_a_name_that_a_dataset_may_have(filename: str, name: str):
+    assert dataset_name_of(filename) == name
+    assert naming.dataset_name(name) == name
+
+
+def test_a_file_name_is_the_same_however_its_letters_are_composed():
+    assert dataset_name_of(unicodedata.normalize("NFD", "매출.csv")) == dataset_name_of("매출.csv")
+
+
+def test_a_refused_name_is_told_which_letters_there_are(world: DataWorld):
+    with pytest.raises(InvalidName, match="a-z, A-Z, 0-9, _ and -, a letter first"):
+        world.upload("매출", PEOPLE)
 
 
 def test_keys_are_scoped_by_database(world: DataWorld):
