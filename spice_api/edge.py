@@ -18,6 +18,8 @@ from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.waiting_room import WaitingRoom
 from spice_core.settings import Settings
 
+UPLOAD_PATHS = frozenset({"/api/v1/pipelines/datasets/csv-upload"})
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -47,7 +49,7 @@ class Edge:
 
     def body_limit(self, path: str) -> int:
         """Return how many bytes the body of a request to `path` may have."""
-        return self.settings.max_upload_bytes if path.endswith("-upload") else self.settings.max_request_bytes
+        return self.settings.max_upload_bytes if path in UPLOAD_PATHS else self.settings.max_request_bytes
 
 
 def edge_of(scope: Scope) -> Edge:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from spice_api.app import AppInfo, create_app
 from spice_api.bff.main import app as bff_app
 from spice_api.dependencies import PrincipalDep
+from spice_api.edge import UPLOAD_PATHS
 from spice_api.envelope import Strict
 from spice_api.funnel.main import app as funnel_app
 from spice_api.json_route import StrictJsonRoute
@@ -266,6 +267,24 @@ def test_chunked_body_over_the_limit_is_413(client: TestClient) -> None:
     response = client.post("/t/body", content=chunks, headers={**AUTH, "content-type": "application/json"})
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_only_paths_of_uploads_take_large_bodies(client: TestClient) -> None:
+    for path in ("/t/x-upload", "/api/v1/search/csv-upload", "/api/v1/pipelines/datasets/x-upload"):
+        check_problem(client.post(path, content=b"x" * 1001, headers=AUTH), 413, "too_large")
+    assert client.post("/api/v1/pipelines/datasets/csv-upload", content=b"x" * 1001, headers=AUTH).status_code == 404
+
+
+@pytest.mark.parametrize("make", [oms_app, bff_app, funnel_app])
+def test_every_route_that_takes_a_file_is_a_path_of_uploads(make: Callable[..., FastAPI]) -> None:
+    paths = make(make_settings(admin_token=TOKEN), None).openapi()["paths"]
+    files = {
+        path
+        for path, operations in paths.items()
+        for operation in operations.values()
+        if "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
+    }
+    assert files == (set(UPLOAD_PATHS) if make is bff_app else set())
 
 
 def test_size_is_not_read_before_the_token_is_checked(client: TestClient) -> None:
