@@ -41,6 +41,7 @@ class DatabaseLog:
         writer_id: str,
         max_tail_events: int,
         max_filter_keys: int,
+        max_numbers: int,
     ) -> None:
         self.database = database
         self.turn = threading.Lock()
@@ -51,6 +52,7 @@ class DatabaseLog:
         self._writer_id = writer_id
         self._max_tail_events = max_tail_events
         self._max_filter_keys = max_filter_keys
+        self._max_numbers = max_numbers
         self._tail: Tail | None = None
         self._folded: FoldedHead | None = None
 
@@ -88,6 +90,7 @@ class DatabaseLog:
         """Ask the ledger for what only it may know, all of one snapshot; return the folded ones of `event_ids`."""
         tail = self._open_tail()
         self._drop_folded(tail)
+        tail.trim(self._max_numbers)
         missing = [name for name in aggregates if tail.number(name) is None]
         asked = [name for name in missing if tail.may_hold(name)]
         unknown = [event_id for event_id in event_ids if tail.known(event_id) is None and tail.may_hold(event_key(event_id))]

@@ -133,4 +133,4 @@ class _Batch:
 
     def _number(self, aggregate: str) -> int:
         number = self._numbers.get(aggregate)
-        return number if number is not None else self._tail.number(aggregate) or 0
+        return self._tail.number_of(aggregate) if number is None else number

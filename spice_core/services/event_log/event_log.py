@@ -162,7 +162,7 @@ class EventLog:
         with log.turn:
             log.know_head(aggregates=aggregates)
             tail = log.tail
-            return {aggregate: 0 if tail is None else tail.number(aggregate) or 0 for aggregate in aggregates}
+            return {} if tail is None else {aggregate: tail.number_of(aggregate) for aggregate in aggregates}
 
     def find(self, database: str, event_id: str) -> RecordedEvent | None:
         """Return the event with this id, or None where the log, read to its head, does not have it."""
@@ -362,6 +362,7 @@ class EventLog:
             writer_id=self._writer_id,
             max_tail_events=self.limits.max_tail_events,
             max_filter_keys=self.limits.max_filter_keys,
+            max_numbers=self.limits.max_numbers,
         )
         return Appender(
             log,

@@ -13,6 +13,7 @@ class LogLimits:
         max_waiting: appends of one database that may wait at once.
         max_tail_events: how far the ledger may trail before appends are refused.
         max_filter_keys: keys of one log that are filtered in memory (four bytes each); beyond, every append asks the ledger.
+        max_numbers: aggregates of one log whose numbers are kept in memory between two batches; what a batch names comes on top.
         window_seconds: how long a batch waits for writers that are expected back.
         store_attempts: how often a failing store is tried.
         cache_bytes: segments kept in memory for readers.
@@ -34,6 +35,7 @@ class LogLimits:
     max_waiting: int = 2_000
     max_tail_events: int = 100_000
     max_filter_keys: int = 8_000_000
+    max_numbers: int = 200_000
     window_seconds: float = 0.0005
     store_attempts: int = 5
     cache_bytes: int = 32 << 20

@@ -12,8 +12,6 @@ from spice_core.services.event_log.fingerprint import index_entry
 from spice_core.services.event_log.key_filter import KeyFilter
 from spice_core.services.event_log.segment import Segment, segment_key
 
-_MOST_NUMBERS = 200_000
-
 
 @dataclass(frozen=True, slots=True)
 class TailSegment:
@@ -65,6 +63,13 @@ class Tail:
         """Return the aggregate's number at the head, or None where the ledger must be asked first (see `learn`)."""
         return self._numbers.get(aggregate)
 
+    def number_of(self, aggregate: str) -> int:
+        """Return the aggregate's number at the head. Raises `LookupError` where the ledger was not asked: it is not 0."""
+        number = self._numbers.get(aggregate)
+        if number is None:
+            raise LookupError(f"the number of {aggregate} was not asked of the ledger")
+        return number
+
     def may_hold(self, key: str) -> bool:
         """Whether the log may hold an event of this `event_key`, or commands of this aggregate; False is certain."""
         return self._filter is None or key in self._filter
@@ -84,11 +89,16 @@ class Tail:
         """Say no more of keys."""
         self._filter = None
 
+    def trim(self, most: int) -> None:
+        """Let go of learned numbers where there are `most` or more; those of the tail stay.
+
+        Only between two batches: what `number` told before it may not tell any more.
+        """
+        if len(self._numbers) >= most:
+            self._numbers = dict(self._tail_numbers)
+
     def learn(self, aggregate: str, folded_number: int) -> None:
         """Take over an aggregate's number at `folded`; what the tail knows goes before it."""
-        if len(self._numbers) >= _MOST_NUMBERS:
-            self._numbers.clear()
-            self._numbers.update(self._tail_numbers)
         self._numbers[aggregate] = max(folded_number, self._tail_numbers.get(aggregate, 0))
 
     def add(self, head: FoldedHead, entries: Sequence[IndexEntry]) -> None:
