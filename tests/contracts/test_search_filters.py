@@ -9,8 +9,6 @@ from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField, SearchQuery
 from spice_core.errors import InvalidQuery
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_filters_compare_numbers_as_numbers_and_dates_as_dates(index, db):
     """must_hold 15."""
@@ -52,6 +50,47 @@ def test_text_operators_match_literally(index, db):
     assert ids(index, db, Filter("carrier", Operator.CONTAINS, "_x\\")) == ["1"]
     assert ids(index, db, Filter("carrier", Operator.CONTAINS, "(")) == ["4"]
     assert ids(index, db, Filter("carrier", Operator.PREFIX, "")) == ["1", "2", "3", "4"]
+
+
+def test_a_text_contains_exactly_what_stands_in_it(index, db):
+    """In a property that full text sees, of one value and of a long one: case, spaces, order and repetition count."""
+    long = "x" * 7_999 + "needle" + "\U0001f600é" * 4_000
+    put(
+        index,
+        db,
+        doc("1", notes="abcabd"),
+        doc("2", notes="abc bcd"),
+        doc("3", notes="ABCD abab"),
+        doc("4", notes="ababab"),
+        doc("5", notes=long),
+        doc("6", notes="b"),
+        doc("7", notes="e\U0001f600é\U0001f600"),
+    )
+    expected = {
+        "abcd": [],
+        "abca": ["1"],
+        "c bc": ["2"],
+        "bcd": ["2"],
+        "BCD ": ["3"],
+        "abab": ["3", "4"],
+        "ababab": ["4"],
+        "ab": ["1", "2", "3", "4"],
+        "b": ["1", "2", "3", "4", "6"],
+        "xxneedle\U0001f600": ["5"],
+        "é\U0001f600é": ["5"],
+        "e\U0001f600é\U0001f600": ["5", "7"],
+        ("\U0001f600é" * 500): ["5"],
+        "x" * 1000: ["5"],
+    }
+    for text, found in expected.items():
+        assert ids(index, db, Filter("notes", Operator.CONTAINS, text)) == found, text[:20]
+
+
+def test_a_text_in_one_class_as_full_text_and_in_another_not_contains_the_same(index, db):
+    index.define(db, IndexedClass("Airline", (IndexedField("notes", Kind.TEXT),)))
+    put(index, db, doc("1", notes="abcd"), doc("1", class_id="Airline", notes="xabcx"), doc("2", class_id="Airline", notes="abx"))
+    assert ids(index, db, Filter("notes", Operator.CONTAINS, "abc"), class_ids=["Flight", "Airline"]) == ["1", "1"]
+    assert ids(index, db, Filter("notes", Operator.CONTAINS, "abc"), class_ids=["Airline"]) == ["1"]
 
 
 def test_null_meets_only_is_null_ne_and_not_in(index, db):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from spice_core.adapters.elasticsearch.connection import Elasticsearch, ElasticsearchOptions
+from spice_core.adapters.elasticsearch.inspection import inspect_elasticsearch
 from spice_core.adapters.elasticsearch.search_catalogue import Catalogue
 from spice_core.adapters.elasticsearch.search_index import ElasticsearchSearchIndex
 from spice_core.adapters.elasticsearch.search_lock import WriteLocks
@@ -114,6 +115,70 @@ def test_an_index_of_that_name_with_a_foreign_mapping_is_refused_and_the_setting
     place.server.call("PUT", f"/{place.prefix}-db-v1", {"mappings": {"properties": {"x": {"type": "text"}}}}).require()
     with pytest.raises(ConfigurationError, match="SPICE_ELASTICSEARCH_INDEX_PREFIX"):
         place.index().define("db", FLIGHT)
+
+
+def test_an_index_of_another_form_is_noticed_and_a_rebuild_replaces_it(place):
+    """After an upgrade: the catalogue says in which form an index was made; one made before it said so has form 1."""
+    index = place.index()
+    index.define("db", FLIGHT)
+    put(index, "db", doc("1"))
+    begun = index.begin_rebuild("db")
+    document = f"/{place.prefix}-catalogue/_doc/database:db"
+    known = place.server.call("GET", document).require()["_source"]["state"]
+    for generation in known["generations"]:
+        del generation["form"]
+    place.server.call("PUT", document, {"state": known}).require()
+    for call in (
+        lambda: index.search("db", "main", QUERY),
+        lambda: put(index, "db", doc("2")),
+        lambda: index.define("db", FLIGHT),
+    ):
+        with pytest.raises(SearchUnavailable, match="spice rebuild search db"):
+            call()
+    with pytest.raises(Conflict):
+        index.write("db", "main", [], generation=begun)
+    number = index.begin_rebuild("db")
+    index.define("db", FLIGHT, generation=number)
+    index.write("db", "main", [doc("3")], generation=number)
+    index.finish_rebuild("db", number)
+    assert ids(index, "db") == ["3"]
+    assert place.names() == [f"{place.prefix}-catalogue", f"{place.prefix}-db-v{number}"]
+
+
+def test_the_doctor_names_an_index_of_another_form(place):
+    index = place.index()
+    index.define("db", FLIGHT)
+    place.server.call("PUT", f"/{place.prefix}-db-v1/_mapping", {"_meta": {"made_by": "spice-harvester", "mapping": 1}}).require()
+    options = ElasticsearchOptions(place.url, timeout_seconds=30)
+    found = list(inspect_elasticsearch(options, prefix=place.prefix, clock=SystemClock(), ids=RandomIds()))
+    warned = [finding for finding in found if finding.part == "elasticsearch form"]
+    assert [(finding.state, "spice rebuild search" in finding.advice) for finding in warned] == [("warning", True)]
+    assert f"{place.prefix}-db-v1" in warned[0].found
+
+
+def test_others_find_numbers_dates_and_words_in_types_that_they_know(place):
+    """What dashboards ask: ranges of numbers and dates, booleans, words and parts of words, over the public alias."""
+    index = place.index()
+    index.define("db", FLIGHT)
+    put(
+        index,
+        "db",
+        doc("1", distance=9, price="10.25", day="2026-01-09", is_late=True, left_at="2026-01-09T08:00:00.5Z", notes="Blue sky"),
+        doc("2", distance=10, price=1e300, day="2026-02-31", is_late=False, left_at="2026-03-09T08:00:00Z", notes="Red skyline"),
+    )
+
+    def found(query: Any) -> list[str]:
+        body = {"query": query, "sort": ["key"]}
+        hits = place.server.call("POST", f"/{place.prefix}-db_instances/_search", body).require()["hits"]["hits"]
+        return [hit["_source"]["key"].partition("/")[2] for hit in hits]
+
+    assert found({"range": {"long.distance": {"gt": 9}}}) == ["2"]
+    assert found({"range": {"double.price": {"gt": 10, "lt": 11}}}) == ["1"]
+    assert found({"range": {"date.day.d": {"gte": "2026-01-01", "lt": "2026-02-01"}}}) == ["1"]
+    assert found({"range": {"timestamp.left_at.d": {"gte": "2026-02-01"}}}) == ["2"]
+    assert found({"term": {"boolean.is_late.b": True}}) == ["1"]
+    assert found({"match": {"text.notes.t": "SKY"}}) == ["1"]
+    assert found({"match_phrase": {"text.notes.g": "ed sky"}}) == ["2"]
 
 
 def test_a_lost_catalogue_is_noticed_also_after_another_process_made_it_anew(place):

@@ -7,7 +7,7 @@ from typing import Any
 
 from spice_core.adapters.elasticsearch.connection import Elasticsearch, ElasticsearchOptions
 from spice_core.adapters.elasticsearch.search_catalogue import PREFIX_SETTING, Catalogue
-from spice_core.adapters.elasticsearch.search_mapping import index_body
+from spice_core.adapters.elasticsearch.search_mapping import MAPPING, index_body
 from spice_core.domain.findings import Finding, attempted, clock_finding, disk_finding
 from spice_core.errors import ConfigurationError, SpiceError
 from spice_core.ports.clock import Clock
@@ -29,7 +29,10 @@ def inspect_elasticsearch(options: ElasticsearchOptions, *, prefix: str, clock: 
         yield from _nodes(server, clock)
         catalogue = Catalogue(server, prefix=prefix, replicas=0)
         advice = f"choose another {PREFIX_SETTING}, or delete the index"
-        yield attempted("elasticsearch indices", lambda: _owners(server, catalogue, prefix), advice)
+        owners = attempted("elasticsearch indices", lambda: _owners(server, catalogue, prefix), advice)
+        yield owners
+        if owners.state == "ok":
+            yield from _forms(server, catalogue, prefix)
         advice = "look at the rights of the credentials, and at the disk watermarks of the cluster"
         yield attempted("elasticsearch writes", lambda: _probe(server, catalogue, prefix, ids), advice)
     except SpiceError as error:
@@ -63,6 +66,15 @@ def _owners(server: Elasticsearch, catalogue: Catalogue, prefix: str) -> str:
     for index in sorted(found):
         catalogue.check_owner(index, found)
     return f"{len(found)} under {prefix}-, all ours"
+
+
+def _forms(server: Elasticsearch, catalogue: Catalogue, prefix: str) -> Iterator[Finding]:
+    """Warn of generations made by another version of this program, which are not read."""
+    found = server.call("GET", f"/{prefix}-*-v*/_mapping").require()
+    forms = {index: catalogue.check_owner(index, found) for index in sorted(found)}
+    for index in [index for index, form in forms.items() if form != MAPPING]:
+        advice = "`spice rebuild search DB` for its database; until then its reads answer 503"
+        yield Finding("elasticsearch form", "warning", f"{index} has form {forms[index]}, not {MAPPING}", advice)
 
 
 def _probe(server: Elasticsearch, catalogue: Catalogue, prefix: str, ids: IdSource) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from spice_core.adapters.elasticsearch.connection import Answer, Elasticsearch
-from spice_core.adapters.elasticsearch.search_mapping import MAPPING, catalogue_body
+from spice_core.adapters.elasticsearch.search_mapping import CATALOGUE, MAPPING, catalogue_body
 from spice_core.domain.naming import MAIN
 from spice_core.domain.search import IndexedClass
 from spice_core.domain.search_rules import definition_from_json, definition_json
@@ -20,6 +20,7 @@ from spice_core.ports.id_source import IdSource
 PREFIX_SETTING = "SPICE_ELASTICSEARCH_INDEX_PREFIX"
 _LONGEST_NAME = 200
 _IDENTITY = "identity"
+_MAKER = "spice-harvester"
 _LOST = "the index {!r} is gone, with what it knew: start again, then `spice rebuild search DATABASE`"
 
 
@@ -43,9 +44,10 @@ class IndexedClassEntry:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One complete set of classes and branches, in an index of its own."""
+    """One complete set of classes and branches, in an index of its own; `form` is the `MAPPING` that it was made with."""
 
     number: int
+    form: int = MAPPING
     classes: Mapping[str, IndexedClassEntry] = field(default_factory=dict)
     branches: Mapping[str, int] = field(default_factory=lambda: {MAIN: 1})
     layers: Mapping[int, Layer] = field(default_factory=lambda: {1: Layer(1)})
@@ -92,13 +94,22 @@ class DatabaseState:
         """Return the live generation, or the given one if it is live or the rebuild under way.
 
         Raises:
-            Conflict: it is neither.
+            Conflict: it is neither, or a rebuild that a program of another form began.
+            SearchUnavailable: the live one has another form than this program writes.
         """
-        if number is None:
-            return None if self.live is None else self.generations[self.live]
-        if number not in {self.live, self.building}:
+        is_ours = number in self.generations and self.generations[number].form == MAPPING
+        if number is not None and not (is_ours and number in {self.live, self.building}):
             raise Conflict(f"Generation {number} is not the rebuild under way in {database!r}")
-        return self.generations[number]
+        wanted = self.live if number is None else number
+        if wanted is None:
+            return None
+        found = self.generations[wanted]
+        if found.form != MAPPING:
+            raise SearchUnavailable(
+                f"the search index of {database!r} has form {found.form}, this program reads form {MAPPING}: "
+                f"`spice rebuild search {database}` makes it anew from the log"
+            )
+        return found
 
     def with_generation(self, changed: Generation) -> "DatabaseState":
         """Return the state with one generation as given."""
@@ -130,8 +141,8 @@ class Catalogue:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """What our indexes carry as `_meta`, so that they are known as ours."""
-        return {"made_by": "spice-harvester", "mapping": MAPPING}
+        """What the indexes of generations carry as `_meta`, so that they are known as ours."""
+        return {"made_by": _MAKER, "mapping": MAPPING}
 
     def index_name(self, database: str, generation: int) -> str:
         """Return the index of a generation."""
@@ -155,29 +166,33 @@ class Catalogue:
         Raises:
             ConfigurationError: an index of that name is not ours, or of another form.
         """
-        body = catalogue_body(replicas=self._replicas, owner=self.owner)
+        body = catalogue_body(replicas=self._replicas, owner={"made_by": _MAKER, "mapping": CATALOGUE})
         answer = self._server.call("GET", f"/{self._index}/_mapping?filter_path=*.mappings._meta")
         if answer.status == 404:
             answer = self._server.call("PUT", f"/{self._index}?wait_for_active_shards=1", body)
             if answer.error_type != "resource_already_exists_exception":
                 answer.require()
             answer = self._server.call("GET", f"/{self._index}/_mapping?filter_path=*.mappings._meta")
-        self.check_owner(self._index, answer.require())
+        form = self.check_owner(self._index, answer.require())
+        if form != CATALOGUE:
+            message = f"the index {self._index!r} is of form {form}, not {CATALOGUE}: choose another {PREFIX_SETTING}"
+            raise ConfigurationError(f"{message}, or delete every index under {self._prefix}-")
         number = int(ids.new_id().replace("-", "")[-15:], 16) + 2
         made = self._server.call("PUT", f"/{self._index}/_create/{_IDENTITY}", {"state": {"identity": number}})
         if made.status != 409:
             made.require()
         self.identity = self._read_identity()
 
-    def check_owner(self, index: str, mappings: Mapping[str, Any]) -> None:
-        """Raise `ConfigurationError` unless `index` was made by us in the present form."""
+    def check_owner(self, index: str, mappings: Mapping[str, Any]) -> int:
+        """Return the form of an index of ours.
+
+        Raises:
+            ConfigurationError: it was not made by us.
+        """
         found = mappings.get(index, {}).get("mappings", {}).get("_meta", {})
-        if {key: found.get(key) for key in self.owner} == self.owner:
-            return
-        theirs = (
-            f"is of form {found.get('mapping')}, not {MAPPING}" if found.get("made_by") == "spice-harvester" else "is not ours"
-        )
-        raise ConfigurationError(f"the index {index!r} {theirs}: choose another {PREFIX_SETTING}, or delete the index")
+        if found.get("made_by") != _MAKER:
+            raise ConfigurationError(f"the index {index!r} is not ours: choose another {PREFIX_SETTING}, or delete the index")
+        return int(found.get("mapping", 0))
 
     def load(self, database: str) -> Known:
         """Return what is known of a database.
@@ -249,6 +264,7 @@ def _state_json(state: DatabaseState) -> dict[str, Any]:
     generations = [
         {
             "number": item.number,
+            "form": item.form,
             "classes": [[entry.number, definition_json(entry.definition)] for entry in item.classes.values()],
             "branches": dict(item.branches),
             "layers": [asdict(layer) for layer in item.layers.values()],
@@ -268,6 +284,7 @@ def _generation(found: Mapping[str, Any]) -> Generation:
     entries = [IndexedClassEntry(number, definition_from_json(value)) for number, value in found["classes"]]
     return Generation(
         number=found["number"],
+        form=found.get("form", 1),
         classes={entry.definition.class_id: entry for entry in entries},
         branches=found["branches"],
         layers={item["id"]: Layer(**item) for item in found["layers"]},

@@ -7,7 +7,7 @@ from typing import Any
 
 from spice_core.adapters.elasticsearch.search_catalogue import Generation, Layer
 from spice_core.adapters.elasticsearch.search_filters import Query, all_of, among, any_of, field_condition
-from spice_core.adapters.elasticsearch.search_mapping import field_path
+from spice_core.adapters.elasticsearch.search_mapping import exact_path, field_path
 from spice_core.adapters.elasticsearch.search_reading import MAX_WINDOW, Hit, Rows
 from spice_core.adapters.elasticsearch.search_rows import load_row
 from spice_core.adapters.elasticsearch.search_text import text_queries
@@ -86,9 +86,9 @@ class Search:
         return body
 
     def _condition(self, asked: Any, checked: Any) -> Query:
-        """A property is an array in some of the classes and not in others: each class is asked in its own way."""
+        """A property is an array or full text in some of the classes and not in others: each class is asked in its own way."""
         items = [(entry, _field(entry, checked.field)) for entry in self.checked.classes]
-        if len({item.is_array for _, item in items}) == 1:
+        if len({(item.is_array, item.is_text) for _, item in items}) == 1:
             return field_condition(items[0][1], asked, checked)
         numbers = [(str(self.generation.classes[entry.class_id].number), item) for entry, item in items]
         return any_of([all_of({"term": {"class": number}}, field_condition(item, asked, checked)) for number, item in numbers])
@@ -138,7 +138,7 @@ class Search:
 
 def _terms(request: FacetRequest) -> dict[str, Any]:
     order = [{"_count": "desc"}, {"_key": "asc"}]
-    path = field_path(request.field, request.kind)
+    path = exact_path(request.field, request.kind)
     return {"terms": {"field": path, "size": min(request.limit, _MOST_BUCKETS), "order": order}}
 
 

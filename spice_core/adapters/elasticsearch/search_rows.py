@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from spice_core.adapters.elasticsearch.search_mapping import DIGEST, PIECE, field_name, field_path
-from spice_core.adapters.elasticsearch.search_values import HEAD, pieces, term_of, text_digest
+from spice_core.adapters.elasticsearch.search_mapping import DIGEST, NATIVE, PIECE, field_name, field_path
+from spice_core.adapters.elasticsearch.search_values import HEAD, native_number, pieces, term_of, text_digest
 from spice_core.domain.queries import Kind
 from spice_core.domain.search import IndexedClass, IndexedField, SearchDocument
 from spice_core.domain.search_rules import encode_data, in_utc, text_fields, texts_of, typed_values
@@ -117,6 +117,8 @@ class RowEncoder:
             kept = list(dict.fromkeys(term for term in terms if term is not None))
             if kept:
                 source.setdefault(item.kind.value, {})[short] = kept
+                if item.kind in NATIVE:
+                    _add_native(source, short, item.kind, values)
             if (item.is_array or item.kind is Kind.JSON) and None in terms:
                 nulls.append(path)
             if item.kind is Kind.TEXT:
@@ -180,6 +182,12 @@ def undeclared_terms(names: Iterable[str]) -> list[str]:
 
 def _json_values(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def _add_native(source: dict[str, Any], short: str, kind: Kind, values: Sequence[Any]) -> None:
+    numbers = [number for found in values if found is not None and (number := native_number(found, kind)) is not None]
+    if numbers:
+        source.setdefault(NATIVE[kind], {})[short] = numbers
 
 
 def _add_long(source: dict[str, Any], short: str, texts: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ longer text is kept by its beginning with a NUL behind it, which no text holds, 
 """
 
 import hashlib
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -63,6 +64,14 @@ def number_term(number: Decimal) -> str | None:
     return f"2{text}" if number > 0 else f"0{text.translate(_NINES)}~"
 
 
+def native_number(number: Decimal, kind: Kind) -> int | float | None:
+    """Return an integer as it is, a number as the nearest double; None for one that is too large for that."""
+    if kind is Kind.INTEGER:
+        return int(number)
+    found = float(number)
+    return found if math.isfinite(found) else None
+
+
 def number_of(term: str) -> Decimal:
     """Return the number of a `number_term`."""
     if term == "1":
@@ -73,8 +82,10 @@ def number_of(term: str) -> Decimal:
     return Decimal((0 if term[0] == "2" else 1, tuple(map(int, digits)), exponent - len(digits) + 1))
 
 
-def facet_value(term: str, kind: Kind) -> object:
-    """Return the JSON form of the value of a term; a long text stays cut."""
+def facet_value(term: Any, kind: Kind) -> object:
+    """Return the JSON form of the value of a term, of an integer as it is; a long text stays cut."""
+    if kind is Kind.INTEGER:
+        return term
     if kind in NUMERIC:
         return json_form(number_of(term), kind)
     if kind is Kind.BOOLEAN:
