@@ -17,22 +17,28 @@ app = App(
     help="Build projections anew from the log, and compare. Workers may run meanwhile: they give way where they must.",
 )
 _READ_MODELS: tuple[ReadModel, ...] = ("statuses", "lineage", "audit")
+_SAMPLES = 10
 Report = Callable[[int, int], None]
 
 
 @app.command
-def search(database: str, *, as_json: AsJson = False) -> int:
-    """Rebuild the search index of a database beside the live one, swap it in, and compare documents, graph and log.
+def search(database: str, *, accept: bool = False, as_json: AsJson = False) -> int:
+    """Rebuild the search index of a database beside the live one, compare every branch with graph and log, and swap it in.
 
-    The exit code is 1 if anything differs.
+    If anything differs or was left out, the new index is dropped, the live one serves on, and the exit code is 1.
+
+    Parameters
+    ----------
+    accept
+        Swap it in also then.
     """
     with platform(process="rebuild") as parts, _progress(parts, database, "search") as report:
-        done = rebuilder(parts).search(database, progress=report)
+        done = rebuilder(parts).search(database, progress=report, accept=accept)
     if as_json:
         print_json(done)
     else:
         _print_search(done)
-    return 0 if done.comparison is None or done.comparison.is_equal else 1
+    return 0 if done.is_sound else 1
 
 
 @app.command
@@ -102,16 +108,19 @@ def rebuilder(parts: Platform) -> Rebuilder:
 
 def _print_search(done: SearchRebuild) -> None:
     screen = console()
-    screen.print(f"[green]done[/] {done.events:,} events up to position {done.position:,}, {len(done.skipped)} left out")
+    verdict = "[green]swapped in[/]" if done.is_swapped else "[red]not swapped in[/]: the index of before serves on"
+    screen.print(f"{done.events:,} events up to position {done.position:,}, {len(done.skipped)} left out; {verdict}")
     found = done.comparison
     if found is None:
         return
     counts = f"{found.documents:,} documents, {found.nodes:,} nodes, {found.folded:,} in the log"
     if found.is_equal:
-        screen.print(f"[green]equal[/] {counts}: nothing differs")
+        screen.print(f"[green]equal[/] {counts} on all branches: nothing differs")
     else:
         screen.print(f"[red]different[/] {counts}: {found.missing:,} missing, {found.extra:,} extra, {found.different:,} other")
-        screen.print(f"for example {', '.join(found.samples)}", markup=False)
+        screen.print(f"for example {', '.join(found.samples[:_SAMPLES])}", markup=False)
+    if not done.is_swapped:
+        screen.print("swap it in all the same with --accept", markup=False)
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class Rebuilder:
         events = stores.log.rebuild_ledger(database)
         return LedgerComparison(database, events, before, stores.ledger.view(database).head, missing, different)
 
-    def search(self, database: str, *, progress: Progress = no_progress) -> SearchRebuild:
+    def search(self, database: str, *, progress: Progress = no_progress, accept: bool = False) -> SearchRebuild:
         """Rebuild the search index of `database`; see `SearchRebuilder.rebuild`."""
         stores = self._stores
         rebuilder = SearchRebuilder(
@@ -132,7 +132,7 @@ class Rebuilder:
             owner=self._owner,
             lease_seconds=self._lease_seconds,
         )
-        return rebuilder.rebuild(database, progress=progress)
+        return rebuilder.rebuild(database, progress=progress, accept=accept)
 
     def graph(self, database: str, *, progress: Callable[[int], None] = lambda _position: None) -> GraphComparison:
         """Forget the graph of `database` and replay its log, while the graph worker gives way; readers see it grow again.

@@ -10,7 +10,8 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.search_index import SearchIndex
 from spice_core.ports.work_ledger import Lease, WorkLedger
-from spice_core.services.compare_search import SearchComparison, compare_search
+from spice_core.services.check_generation import GenerationCheck
+from spice_core.services.compare_search import SearchComparison
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.handling import hold_name, lease_name
 from spice_core.services.hold_search import SearchHolder
@@ -29,7 +30,10 @@ def no_progress(_position: int, _head: int) -> None:
 
 @dataclass(slots=True)
 class SearchRebuild:
-    """What a rebuild did: from which position it resumed (0: from the start), how far, how many events, what it left out."""
+    """What a rebuild did: from which position it resumed (0: from the start), how far, how many events, what it left out.
+
+    `comparison` is of the new documents, all branches together, before the swap; `is_swapped` whether they are the live ones.
+    """
 
     database: str
     resumed_from: int = 0
@@ -37,14 +41,30 @@ class SearchRebuild:
     events: int = 0
     skipped: list[str] = field(default_factory=list)
     comparison: SearchComparison | None = None
+    is_swapped: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was left out and nothing differs."""
+        return not self.skipped and self.comparison is not None and self.comparison.is_equal
+
+
+@dataclass(slots=True)
+class _Build:
+    """The generation under way, what writes it, and what it has to hold."""
+
+    generation: int
+    projector: SearchProjector
+    check: GenerationCheck
 
 
 class SearchRebuilder:
     """Replays the domain events of a database into a new generation and makes that the live one.
 
-    The old generation serves, and is written by the projector, until the swap. For the swap the projector gives way: the new
-    generation is brought up to the log's head, and the projector goes on from there. A rebuild that died is resumed where it
-    was. One rebuild per database at a time.
+    The old generation serves, and is written by the projector, until the swap. Before it every branch of the new one is compared
+    with the log and the graph; if anything differs or was left out, it is dropped and the old one serves on. For the swap the
+    projector gives way: the new generation is brought up to the log's head, what that changed is compared too, and the projector
+    goes on from there. A rebuild that died is resumed where it was. One rebuild per database at a time.
     """
 
     def __init__(
@@ -66,9 +86,10 @@ class SearchRebuilder:
         self._clock = clock
         self._owner = owner
         self._lease_seconds = lease_seconds
+        self._renewed_at = float("-inf")
 
-    def rebuild(self, database: str, *, progress: Progress = no_progress, compare: bool = True) -> SearchRebuild:
-        """Rebuild and swap; `progress` is called with position and head.
+    def rebuild(self, database: str, *, progress: Progress = no_progress, accept: bool = False) -> SearchRebuild:
+        """Rebuild, compare and swap; `progress` is called with position and head. `accept` swaps also what is not sound.
 
         Raises:
             Conflict: another rebuild of the database is under way.
@@ -76,17 +97,43 @@ class SearchRebuilder:
         """
         with self._lease(f"rebuild:search:{database}") as lease:
             done = SearchRebuild(database)
-            generation, projector = self._begin(lease, done)
-            generation, projector = self._catch_up(lease, generation, projector, done, progress)
-            with self._lease(hold_name("search", database)), self._stream_lease(database, lease) as stream:
-                generation, projector = self._catch_up(lease, generation, projector, done, progress)
-                self._finish(database, generation)
-                self._work.mark_done(stream, "search", [], database=database, position=done.position)
-                SearchHolder(work=self._work, search=self._search).adopt(database)
+            build = self._begin(lease, done)
+            self._catch_up(lease, build, done, progress)
+            done.comparison = build.check.compare(build.generation, beat=lambda: self._renew(lease))
+            if done.is_sound or accept:
+                self._swap(lease, build, done, progress, accept=accept)
+            if not done.is_swapped:
+                self._search.abandon_rebuild(database, build.generation)
             self._forget(database)
-            if compare:
-                done.comparison = compare_search(log=self._log, graph=self._graph, search=self._search, database=database)
             return done
+
+    def _swap(self, lease: Lease, build: _Build, done: SearchRebuild, progress: Progress, *, accept: bool) -> None:
+        """Make the generation the live one, unless what was written meanwhile is not in it as it should be."""
+        database, compared = done.database, build.generation
+        with self._lease(hold_name("search", database)) as hold, self._stream_lease(database, lease) as stream:
+
+            def beat() -> None:
+                self._renew(lease, hold, stream)
+
+            self._catch_up(lease, build, done, progress)
+            if build.generation != compared:  # the database was deleted meanwhile, and is begun anew
+                done.comparison = build.check.compare(build.generation, beat=beat)
+            elif done.comparison is not None:
+                done.comparison = build.check.compare_changes(build.generation, done.comparison, beat=beat)
+            if not done.is_sound and not accept:
+                return
+            self._finish(database, build.generation)
+            self._work.mark_done(stream, "search", [], database=database, position=done.position)
+            SearchHolder(work=self._work, search=self._search).adopt(database)
+            done.is_swapped = True
+
+    def _renew(self, *leases: Lease) -> None:
+        """Keep the leases, asked often: the first of them tells when that is due."""
+        now = self._clock.monotonic()
+        if now - self._renewed_at >= self._lease_seconds / 10:
+            self._renewed_at = now
+            for lease in leases:
+                self._work.renew(lease, seconds=self._lease_seconds)
 
     def _finish(self, database: str, generation: int) -> None:
         try:
@@ -99,25 +146,29 @@ class SearchRebuilder:
         for name in (REBUILD, _GENERATION):
             self._work.reset(name, database)
 
-    def _begin(self, lease: Lease, done: SearchRebuild) -> tuple[int, SearchProjector]:
+    def _begin(self, lease: Lease, done: SearchRebuild) -> _Build:
         """Resume the generation that an earlier call left, or start one."""
         database = done.database
+        check = GenerationCheck(log=self._log, graph=self._graph, search=self._search, clock=self._clock, database=database)
         generation = self._work.position(_GENERATION, database)
         position = self._work.position(REBUILD, database)
         if not generation or not position or not self._is_open(database, generation):
-            return self._start(lease, database)
+            generation = self._start(lease, database)
+            return _Build(generation, self._projector(generation), check)
         done.resumed_from = done.position = position
         projector = self._projector(generation)
         for event in self._events(database, after=0, upto=position):
             if projector.wants(event):
                 projector.learn(database, event)
-        return generation, projector
+                check.take(event)
+            self._renew(lease)
+        return _Build(generation, projector, check)
 
-    def _start(self, lease: Lease, database: str) -> tuple[int, SearchProjector]:
+    def _start(self, lease: Lease, database: str) -> int:
         self._work.reset(REBUILD, database)
         generation = self._search.begin_rebuild(database)
         self._work.mark_done(lease, _GENERATION, [], database=database, position=generation)
-        return generation, self._projector(generation)
+        return generation
 
     def _is_open(self, database: str, generation: int) -> bool:
         """Whether the generation still stands beside the live one: writing nothing into another is refused."""
@@ -127,24 +178,24 @@ class SearchRebuilder:
             return False
         return True
 
-    def _catch_up(
-        self, lease: Lease, generation: int, projector: SearchProjector, done: SearchRebuild, progress: Progress
-    ) -> tuple[int, SearchProjector]:
+    def _catch_up(self, lease: Lease, build: _Build, done: SearchRebuild, progress: Progress) -> None:
         database = done.database
         head = self._log.head(database).position
         while done.position < head:
             events = self._log.read(database, after=done.position, limit=_PAGE)
-            for part in _parts(projector, events):
-                if part[0].event.event_type == DATABASE_DELETED and projector.wants(part[0]):
-                    generation, projector = self._start(lease, database)
+            for part in _parts(build.projector, events):
+                if part[0].event.event_type == DATABASE_DELETED and build.projector.wants(part[0]):
+                    build.generation = self._start(lease, database)
+                    build.projector = self._projector(build.generation)
                 else:
-                    self._take(projector, part, done)
+                    self._take(build.projector, part, done)
+                for event in part:
+                    build.check.take(event)
                 done.position = part[-1].position
                 self._work.mark_done(lease, REBUILD, [], database=database, position=done.position)
             self._work.renew(lease, seconds=self._lease_seconds)
             progress(done.position, head)
             head = self._log.head(database).position if done.position >= head else head
-        return generation, projector
 
     def _take(self, projector: SearchProjector, events: Sequence[RecordedEvent], done: SearchRebuild) -> None:
         """Apply events; one that cannot be applied is left out and named, as the projector would have buried it."""
