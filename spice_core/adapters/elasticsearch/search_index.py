@@ -198,8 +198,7 @@ class ElasticsearchSearchIndex(SearchIndex):
             self._indexes.create(database, number)
             building = state.without(state.building).with_generation(Generation(number))
             self._catalogue.save(database, known, replace(building, building=number, next=number + 1))
-            if state.building is not None:
-                self._indexes.remove(database, [state.building])
+            self._tidy(database, replace(building, building=number))
             return number
 
     def finish_rebuild(self, database: str, generation: int) -> None:
@@ -304,6 +303,13 @@ class ElasticsearchSearchIndex(SearchIndex):
         if changed.number == known.state.live:
             self._indexes.publish(database, changed, None)
         return changed
+
+    def _tidy(self, database: str, state: DatabaseState) -> None:
+        """Remove indexes that the catalogue does not know, and publish again: one who died between a swap's two steps did not."""
+        strays = self._indexes.strays(database, state.generations)
+        self._indexes.remove(database, strays)
+        if strays and state.live is not None:
+            self._indexes.publish(database, state.generations[state.live], None)
 
     def _drop_class(self, database: str, known: Known, class_id: str, lock: WriteLock) -> None:
         holding = [item for item in known.state.generations.values() if class_id in item.classes]
