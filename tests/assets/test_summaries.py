@@ -21,6 +21,12 @@ def test_changed_class_gets_one_line_per_asset():
     assert commit_of(cursor, "nyc", "main") == "c2"
 
 
+def test_summaries_observe_and_do_not_stand_before_what_runs_materialized():
+    reports, _ = evaluate(None, [observed()], known=KNOWN)
+    assert all(isinstance(report, dg.AssetObservation) for report in reports)
+    assert all(not report.tags for report in reports)
+
+
 def test_branch_seen_for_the_first_time_is_only_remembered():
     reports, cursor = evaluate(None, [observed(changes=None)], known=KNOWN)
     assert (reports, commit_of(cursor, "nyc", "main")) == ([], "c2")

@@ -31,8 +31,12 @@ class ObservedBranch:
 
 def evaluate(
     cursor: str | None, observed: Sequence[ObservedBranch], *, known: Collection[dg.AssetKey]
-) -> tuple[list[dg.AssetMaterialization], str]:
-    """Return one summary per changed asset that this code location knows, and the next cursor (the commit of each branch)."""
+) -> tuple[list[dg.AssetObservation], str]:
+    """Return one summary per changed asset that this code location knows, and the next cursor (the commit of each branch).
+
+    Summaries are observations: a materialization that no run made would stand before the run's own, and its checks would
+    count as not evaluated.
+    """
     commits: dict[str, str] = json.loads(cursor) if cursor else {}
     reports = [
         report
@@ -65,11 +69,11 @@ def count_changes(differences: Sequence[Difference]) -> dict[str, dict[str, int]
     return {class_id: dict(counts) for class_id, counts in counted.items()}
 
 
-def _reports(entry: ObservedBranch, class_id: str, counts: Mapping[str, int]) -> list[dg.AssetMaterialization]:
+def _reports(entry: ObservedBranch, class_id: str, counts: Mapping[str, int]) -> list[dg.AssetObservation]:
     changed = {kind: counts.get(kind, 0) for kind in (CREATED, UPDATED, DELETED)}
     rows = {"dagster/row_count": entry.instances[class_id]} if class_id in entry.instances else {}
     return [
-        dg.AssetMaterialization(
+        dg.AssetObservation(
             asset_key=asset_key(kind, entry.database, entry.branch, class_id),
             description=f"What the {worker} worker did since its last summary.",
             metadata={
@@ -79,7 +83,6 @@ def _reports(entry: ObservedBranch, class_id: str, counts: Mapping[str, int]) ->
                 "events_behind": entry.behind.get(worker, 0),
                 "commit": entry.commit,
             },
-            tags={"dagster/data_version": entry.commit},
         )
         for kind, worker in ((OBJECTS, "graph"), (SEARCH, "search"))
     ]
