@@ -9,6 +9,7 @@ from typing import Any
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping, Dataset
 from spice_core.domain.graph import ONTOLOGY_CLASS
+from spice_core.domain.ontology import label_text
 from spice_core.errors import BranchNotFound, DatabaseNotFound
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.registry import Registry
@@ -40,7 +41,10 @@ class MappingEntry:
 
 @dataclass(frozen=True, slots=True)
 class ClassEntry:
-    """One class that mappings fill: its properties are (name, type, required), `links_to` are the classes it points at."""
+    """One class that mappings fill: its properties are (name, type, required), `links_to` are the classes it points at.
+
+    `description` and `labels` (property, text) hold what people wrote, where it says more than the name.
+    """
 
     database: str
     branch: str
@@ -49,6 +53,7 @@ class ClassEntry:
     properties: tuple[tuple[str, str, bool], ...]
     links_to: tuple[str, ...]
     mappings: tuple[MappingEntry, ...]
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +132,23 @@ def _definition(graph: GraphStore, database: str, branch: str, class_id: str) ->
 def _described(
     database: str, branch: str, class_id: str, definition: Mapping[str, Any], mappings: Sequence[ClassMapping]
 ) -> ClassEntry:
-    label = definition.get("label") or class_id
-    text = definition.get("description") or (label if isinstance(label, str) else next(iter(label.values()), class_id))
+    properties = definition.get("properties", ())
     return ClassEntry(
         database=database,
         branch=branch,
         class_id=class_id,
-        description=text,
-        properties=tuple(
-            (item["name"], str(item["type"]), bool(item.get("required"))) for item in definition.get("properties", ())
-        ),
+        description=_told(definition, class_id),
+        properties=tuple((item["name"], str(item["type"]), bool(item.get("required"))) for item in properties),
+        labels=tuple((item["name"], text) for item in properties if (text := _told(item, item["name"]))),
         links_to=tuple(sorted({item["target"] for item in definition.get("relationships", ())})),
         mappings=tuple(_mapping_entry(mapping, definition) for mapping in sorted(mappings, key=lambda entry: entry.mapping_id)),
     )
+
+
+def _told(definition: Mapping[str, Any], name: str) -> str:
+    """The description of a class or property, or its label; empty where that only repeats its name."""
+    text = definition.get("description") or label_text(definition.get("label") or "")
+    return "" if text == name else text
 
 
 def _mapping_entry(mapping: ClassMapping, definition: Mapping[str, Any]) -> MappingEntry:
@@ -157,8 +166,9 @@ def _mapping_entry(mapping: ClassMapping, definition: Mapping[str, Any]) -> Mapp
 
 def _class_entry(row: Mapping[str, Any]) -> ClassEntry:
     mappings = tuple(MappingEntry(**{**entry, "key_columns": tuple(entry["key_columns"])}) for entry in row["mappings"])
+    labels = tuple((str(name), str(text)) for name, text in row["labels"])
     changed = {"properties": _triples(row["properties"]), "links_to": tuple(row["links_to"]), "mappings": mappings}
-    return ClassEntry(**{**row, **changed})
+    return ClassEntry(**{**row, **changed, "labels": labels})
 
 
 def _triples(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, str, bool], ...]:

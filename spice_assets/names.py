@@ -24,9 +24,13 @@ def asset_key(kind: str, database: str, branch: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([kind, place, name.replace(":", ".")])
 
 
-def group_name(database: str) -> str:
-    """Return the group of a database: its name with what a group cannot hold replaced."""
-    return _UNSAFE.sub("_", database)
+def group_name(database: str, kind: str) -> str:
+    """Return the group of a database's assets of one kind, with what a group cannot hold replaced.
+
+    The asset graph shows the last part of a key only, the same for a file and its table, a class and its documents; the
+    box of their group tells them apart.
+    """
+    return _UNSAFE.sub("_", f"{database}__{kind}")
 
 
 def op_name(key: dg.AssetKey, *more: str) -> str:

@@ -32,4 +32,5 @@ def _class(database: str, branch: str, class_id: str, dataset: str, links_to: tu
         properties=(("faa", "string", True),),
         links_to=links_to,
         mappings=(MappingEntry(f"m-{dataset}", 1, f"{database}:{branch}:{dataset}", "drop_link", "delete", ("faa",)),),
+        labels=(("faa", "FAA code"),),
     )

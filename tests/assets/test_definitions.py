@@ -1,10 +1,14 @@
 """The code location loads, and its keys are these."""
 
+from urllib.parse import urlsplit
+
 import dagster as dg
 import pytest
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 
-from spice_assets.catalogue import Catalogue
+from spice_api.auth import OPEN_PATHS
+from spice_api.bff.main import app as bff_app
+from spice_assets.catalogue import Catalogue, _described
 from spice_assets.definitions import build_definitions, links_without_cycles
 from spice_assets.links import Links
 from spice_assets.pinned import KEY, pinned_definitions
@@ -53,10 +57,55 @@ def test_every_asset_says_what_it_means_and_who_owns_it():
     graph = graph_of(build(fixed_catalogue()))
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        assert "**Grain:**" in node.description
-        assert "**Freshness:**" in node.description
+        first, *rest = node.description.split("\n\n")
+        assert first.endswith(".")
+        assert not set(first) & set("*`#"), "lists show the first sentence as plain text"
+        assert {part.partition(":")[0] for part in rest} >= {"Grain", "Freshness"}
         assert node.owners
-        assert "page" in node.metadata
+
+
+def test_nodes_with_one_title_stand_in_different_groups():
+    """The asset graph shows the last part of a key only."""
+    graph = graph_of(build(fixed_catalogue()))
+    main = [key for key in graph.get_all_asset_keys() if "." not in key.path[1]]
+    titles = [(graph.get(key).group_name, key.path[-1]) for key in main]
+    assert len(set(titles)) == len(titles)
+
+
+def test_links_of_the_catalogue_open_in_a_browser():
+    """They lead to the API's own pages, which need no token, at a request that there is."""
+    graph = graph_of(build(fixed_catalogue()))
+    links = {graph.get(key).metadata["api"].value for key in graph.get_all_asset_keys()}
+    api = bff_app(Settings(_env_file=None), None).openapi()  # type: ignore[call-arg]
+    operations = {
+        f"#/{operation['tags'][0]}/{operation['operationId']}" for path in api["paths"].values() for operation in path.values()
+    }
+    assert len(links) == 2
+    for link in links:
+        page, _, anchor = link.partition("#")
+        assert urlsplit(page).path in OPEN_PATHS
+        assert f"#{anchor}" in operations
+
+
+def test_columns_are_described_by_the_labels_of_properties():
+    graph = graph_of(build(fixed_catalogue()))
+    schema = graph.get(dg.AssetKey(["objects", "nyc", "Airport"])).metadata["dagster/column_schema"]
+    assert [(column.name, column.description) for column in schema.columns] == [("faa", "FAA code")]
+
+
+@pytest.mark.parametrize(
+    ("definition", "told"),
+    [
+        ({"label": {"en": "Flight"}}, ("", ())),
+        ({"label": {"ko": "항공편"}, "description": "One departure."}, ("One departure.", ())),
+        ({"label": "Departure"}, ("Departure", (("day", "Day of departure"),))),
+    ],
+)
+def test_classes_and_properties_are_told_where_people_said_more_than_the_name(definition, told):
+    label = "Day of departure" if told[1] else "day"
+    definition = {**definition, "properties": [{"name": "day", "type": "date", "label": label}]}
+    entry = _described("nyc", "main", "Flight", definition, [])
+    assert (entry.description, entry.labels) == told
 
 
 def test_classes_that_link_in_a_circle_still_have_an_order():

@@ -66,15 +66,15 @@ def _raw(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
     key = asset_key(RAW, entry.database, entry.branch, entry.name)
     spec = dg.AssetSpec(
         key,
-        group_name=group_name(entry.database),
+        group_name=group_name(entry.database, RAW),
         description=(
-            f"The file of dataset `{entry.name}` (database `{entry.database}`, branch `{entry.branch}`) byte for byte as it was "
-            f"uploaded.\n\n**Grain:** one file per version. **Freshness:** changes with each upload. **Kept:** in the dataset "
+            f"The uploaded file of dataset {entry.name}, byte for byte, on branch {entry.branch} of database "
+            f"{entry.database}.\n\nGrain: one file per version.\n\nFreshness: changes with each upload.\n\nKept: in the dataset "
             "store by content, so the same file again costs nothing."
         ),
         kinds={entry.source_type, "file"},
         owners=[OWNER],
-        metadata={"page": links.dataset(entry.dataset_id), "dataset_id": entry.dataset_id},
+        metadata={"api": links.dataset(), "dataset_id": entry.dataset_id},
     )
 
     @dg.multi_asset(specs=[spec], name=op_name(key))
@@ -102,16 +102,16 @@ def _dataset(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         key,
         deps=[asset_key(RAW, entry.database, entry.branch, entry.name)],
-        group_name=group_name(entry.database),
+        group_name=group_name(entry.database, DATASET),
         description=(
-            f"Dataset `{entry.name}`: the uploaded rows with inferred types, as Parquet.\n\n**Grain:** one row per row of the "
-            "file that could be read; the others are listed as rejects with line and reason. **Freshness:** one version per "
-            "upload; the data version is the commit of the dataset store."
+            f"The rows of dataset {entry.name} with inferred types, on branch {entry.branch} of database {entry.database}.\n\n"
+            "Grain: one row per row of the file that could be read; the others are listed as rejects with line and reason.\n\n"
+            "Freshness: one version per upload; the data version is the commit of the dataset store."
         ),
         kinds={"parquet", "duckdb"},
         owners=[OWNER],
         metadata={
-            "page": links.dataset(entry.dataset_id),
+            "api": links.dataset(),
             "dataset_id": entry.dataset_id,
             "dagster/column_schema": dg.TableSchema(
                 columns=[

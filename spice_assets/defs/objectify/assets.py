@@ -25,24 +25,27 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
     names = {dataset.dataset_id: dataset for dataset in catalogue.datasets}
     sources = [names[mapping.dataset_id] for mapping in entry.mappings if mapping.dataset_id in names]
     datasets = {asset_key(DATASET, source.database, source.branch, source.name): None for source in sources}
+    labels = dict(entry.labels)
     policies = sorted({mapping.on_missing_target for mapping in entry.mappings})
     spec = dg.AssetSpec(
         key,
         deps=[*datasets, *after],
-        group_name=group_name(entry.database),
+        group_name=group_name(entry.database, OBJECTS),
         description=(
-            f"Class `{entry.class_id}` (database `{entry.database}`, branch `{entry.branch}`): {entry.description}\n\n"
-            "**Grain:** one instance per primary key. **Freshness:** follows each dataset version: only rows that changed become "
-            f"commands. **Links to missing targets:** {', '.join(policies) or 'none'}."
+            f"The instances of class {entry.class_id} in the graph, on branch {entry.branch} of database {entry.database}.\n\n"
+            f"{_told(entry.description)}Grain: one instance per primary key.\n\nFreshness: follows each dataset version; only "
+            f"rows that changed become commands.\n\nLinks to missing targets: {', '.join(policies) or 'none'}."
         ),
         kinds={"graph", "postgres"},
         owners=[OWNER],
         code_version=" ".join(f"{mapping.mapping_id}:{mapping.version}" for mapping in entry.mappings) or None,
         metadata={
-            "page": links.instances(entry.database, entry.branch, entry.class_id),
+            "api": links.instances(),
             "dagster/column_schema": dg.TableSchema(
                 columns=[
-                    dg.TableColumn(name, kind, constraints=dg.TableColumnConstraints(nullable=not required))
+                    dg.TableColumn(
+                        name, kind, description=labels.get(name), constraints=dg.TableColumnConstraints(nullable=not required)
+                    )
                     for name, kind, required in entry.properties
                 ]
             ),
@@ -58,6 +61,10 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
         return _report(parts, entry, runs)
 
     return objects
+
+
+def _told(description: str) -> str:
+    return f"{description}\n\n" if description else ""
 
 
 def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, dataset_id: str) -> ObjectifyRun:

@@ -23,15 +23,16 @@ def search_asset(entry: ClassEntry, links: Links) -> dg.AssetsDefinition:
     spec = dg.AssetSpec(
         key,
         deps=[asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)],
-        group_name=group_name(entry.database),
+        group_name=group_name(entry.database, SEARCH),
         description=(
-            f"The searchable documents of class `{entry.class_id}`.\n\n**Grain:** one document per instance. **Freshness:** the "
-            "projector follows the event log within seconds; this asset waits for it and compares every document with the graph. "
-            "It can be rebuilt from the log at any time (`spice rebuild search`)."
+            f"The searchable documents of class {entry.class_id}, on branch {entry.branch} of database {entry.database}.\n\n"
+            "Grain: one document per instance.\n\nFreshness: the projector follows the event log within seconds; this asset "
+            "waits for it and compares every document with the graph. It can be rebuilt from the log at any time with "
+            "`spice rebuild search`."
         ),
         kinds={"search", "postgres"},
         owners=[OWNER],
-        metadata={"page": links.instances(entry.database, entry.branch, entry.class_id)},
+        metadata={"api": links.instances()},
     )
 
     @dg.multi_asset(specs=[spec], name=op_name(key))
