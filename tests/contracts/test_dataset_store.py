@@ -2,53 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
+from dataset_places import Harness
 
-from spice_core.adapters.localfs.object_store import LocalObjectStore
-from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
-from spice_core.adapters.postgres.connection import Postgres
-from spice_core.adapters.postgres.dataset_store import PostgresDatasetStore
 from spice_core.errors import Closed, CommitNotFound, CorruptObject, InvalidInput, ObjectNotFound, StoreUnavailable
 from spice_core.ports.dataset_store import DatasetCommit, DatasetStore, StoredFile
 
 AT = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-@dataclass
-class Harness:
-    """A store, and a way to damage stored bytes behind its back."""
-
-    store: DatasetStore
-    objects: Any
-    cache: Path | None
-
-    def damage(self, file: StoredFile) -> None:
-        digest = file.address.removeprefix("sha256:")
-        if isinstance(self.store, MemoryDatasetStore):
-            self.store._repositories["db"].objects[digest] = b"other bytes"
-            return
-        key = f"datasets/db/sha256/{digest[:2]}/{digest}"
-        self.objects.delete(key)
-        self.objects.put_if_absent(key, b"other bytes")
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
-    if request.param == "memory":
-        store = MemoryDatasetStore()
-        yield Harness(store, None, None)
-        store.close()
-        return
-    postgres = Postgres(request.getfixturevalue("clean_database"))
-    objects = LocalObjectStore(tmp_path / "objects")
-    yield Harness(PostgresDatasetStore(postgres, store=objects, cache=tmp_path / "cache"), objects, tmp_path / "cache")
-    objects.close()
-    postgres.close()
 
 
 @pytest.fixture

@@ -1,69 +1,23 @@
 """The contract of `EventFeed`, sentence by sentence, on every adapter."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from event_log_world import DB, World, command, world
-from kafka_places import QUICK, KafkaPlace, Relay
+from deliveries import Delivery
+from event_log_world import DB, World, world
 
 from spice_core.adapters.memory.event_feed import MemoryEventFeed
 from spice_core.domain.events import RecordedEvent
 from spice_core.errors import Closed, CorruptSegment
-from spice_core.ports.event_feed import EventFeed
-from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.event_log.segment import segment_key
-
-
-@dataclass
-class Delivery:
-    """A feed, and the log behind it, which a test appends to and may read out of band."""
-
-    feed: EventFeed
-    log: EventLog
-    relay: Relay | None = None
-
-    def append(self, count: int, database: str = DB) -> Sequence[RecordedEvent]:
-        events = [command(f"a{number % 3}") for number in range(count)]
-        recorded = self.log.append(database, events, create=True).events
-        if isinstance(self.feed, MemoryEventFeed):
-            self.feed.publish(recorded)
-        if self.relay is not None:
-            self.relay.run(database)
-        return recorded
-
-
-def _plain(make: Callable[[EventLog], EventFeed]) -> Callable[..., Delivery]:
-    return lambda log, request, stack: Delivery(make(log), log)
-
-
-def _kafka(log: EventLog, request: pytest.FixtureRequest, stack: ExitStack) -> Delivery:
-    place = KafkaPlace(request.getfixturevalue("kafka_server").bootstrap, stack)
-    return Delivery(place.feed(log, limits=QUICK), log, place.relay(log))
-
-
-KINDS = {
-    "memory": _plain(lambda log: MemoryEventFeed()),
-    "memory, misbehaving": _plain(lambda log: MemoryEventFeed(seed=7, duplicate=0.5, reorder=0.5, skip=0.5)),
-    "log": _plain(LogEventFeed),
-    "kafka": _kafka,
-}
-ROWS = [pytest.param(name, marks=[pytest.mark.full] if name == "kafka" else []) for name in KINDS]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[World]:
     with world("memory", directory=tmp_path, dsn=None) as made:
         yield made
-
-
-@pytest.fixture(params=ROWS)
-def delivery(request: pytest.FixtureRequest, place: World) -> Iterator[Delivery]:
-    with ExitStack() as stack:
-        yield KINDS[request.param](place.log(), request, stack)
 
 
 def consume(delivery: Delivery, *, page: int = 4) -> list[RecordedEvent]:

@@ -1,8 +1,7 @@
 """The promises of the event log, over memory and over local files with PostgreSQL."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import orjson
 import pytest
@@ -27,14 +26,6 @@ from spice_core.ports.ledger import EMPTY_HEAD
 from spice_core.services.event_log.event_log import AppendResult, EventLog
 from spice_core.services.event_log.fingerprint import index_entry
 from spice_core.services.event_log.limits import LogLimits
-
-
-@pytest.fixture(params=["memory", "embedded", pytest.param("s3", marks=pytest.mark.full)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    dsn = None if request.param == "memory" else request.getfixturevalue("clean_database")
-    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
-    with world(request.param, directory=tmp_path, dsn=dsn, s3=server) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,25 +1,19 @@
 """The append path and its filter: what is surely new does not ask the ledger, what may be known does."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from event_log_world import DB, World, command, world
+from event_log_world import DB, World, command
 
 from spice_core.errors import IdempotencyMismatch, LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.limits import LogLimits
 
 
-@pytest.fixture(params=["memory", "embedded", pytest.param("s3", marks=pytest.mark.full)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    dsn = None if request.param == "memory" else request.getfixturevalue("clean_database")
-    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
-    with world(request.param, directory=tmp_path, dsn=dsn, s3=server) as made:
-        for number in range(30):
-            made.log().append(DB, [command(f"a{number % 3}", event_id=f"e{number}")], create=True)
-        made.log().fold(DB)
-        yield made
+@pytest.fixture
+def place(place: World) -> World:
+    for number in range(30):
+        place.log().append(DB, [command(f"a{number % 3}", event_id=f"e{number}")], create=True)
+    place.log().fold(DB)
+    return place
 
 
 def restarted(place: World) -> EventLog:

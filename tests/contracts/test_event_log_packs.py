@@ -18,14 +18,6 @@ from spice_core.services.event_log.segment import build_segment, parse_segment, 
 LIMITS = LogLimits(pack_segments=4)
 
 
-@pytest.fixture(params=["memory", "embedded", pytest.param("s3", marks=pytest.mark.full)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    dsn = request.getfixturevalue("clean_database") if request.param == "embedded" else None
-    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
-    with world(request.param, directory=tmp_path, dsn=dsn, s3=server) as made:
-        yield made
-
-
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[World]:
     with world("memory", directory=tmp_path, dsn=None) as made:

@@ -1,61 +1,18 @@
 """The contract of `EventPublisher`, on memory and on Kafka; what arrived is looked at out of band."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import orjson
 import pytest
+from deliveries import Arrivals
 from event_log_world import DB, command, domain_event, world
-from kafka_places import KafkaPlace
 
-from spice_core.adapters.memory.event_publisher import MemoryEventPublisher
 from spice_core.errors import Closed
-from spice_core.ports.event_publisher import BuriedEvent, EventPublisher
+from spice_core.ports.event_publisher import BuriedEvent
 from spice_core.ports.work_ledger import DeadLetter
 from spice_core.services.event_log.event_log import EventLog
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
-
-
-@dataclass
-class Arrivals:
-    """A publisher, and a look at what arrived: lines of commands, lines of domain events, errors of dead letters."""
-
-    publisher: EventPublisher
-    commands: Callable[[int], list[bytes]]
-    events: Callable[[int], list[bytes]]
-    errors: Callable[[int], list[str]]
-
-
-def _memory(request: pytest.FixtureRequest, stack: ExitStack) -> Arrivals:
-    publisher = MemoryEventPublisher()
-
-    def lines(is_command: bool) -> Callable[[int], list[bytes]]:
-        return lambda count: [one.line for one in publisher.published if one.event.event.is_command is is_command]
-
-    return Arrivals(publisher, lines(True), lines(False), lambda count: [one.letter.error for one in publisher.announced])
-
-
-def _kafka(request: pytest.FixtureRequest, stack: ExitStack) -> Arrivals:
-    place = KafkaPlace(request.getfixturevalue("kafka_server").bootstrap, stack)
-
-    def lines(topic: str) -> Callable[[int], list[bytes]]:
-        return lambda count: [message.value() or b"" for message in place.messages(topic, count)]
-
-    return Arrivals(
-        place.publisher(),
-        lines(place.plan.commands),
-        lines(place.plan.events),
-        lambda count: [orjson.loads(m.value() or b"")["error"] for m in place.messages(place.plan.dead_letters, count)],
-    )
-
-
-@pytest.fixture(params=[_memory, pytest.param(_kafka, marks=pytest.mark.full)], ids=["memory", "kafka"])
-def arrivals(request: pytest.FixtureRequest) -> Iterator[Arrivals]:
-    with ExitStack() as stack:
-        yield request.param(request, stack)
 
 
 @pytest.fixture

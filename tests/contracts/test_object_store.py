@@ -12,37 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s3_places import new_prefix, open_s3
 
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.localfs.paths import key_of, path_of
-from spice_core.adapters.memory.object_store import MemoryObjectStore
 from spice_core.adapters.s3.object_store import S3ObjectStore
 from spice_core.errors import Closed, InvalidInput, ObjectNotFound, SlotTaken
 from spice_core.ports.object_store import ObjectStore
 
 Open = Callable[[], ObjectStore]
-
-
-@pytest.fixture(params=["memory", "localfs", pytest.param("s3", marks=pytest.mark.full)])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the same store again and again, as several processes do."""
-    opened: list[ObjectStore] = []
-    objects: dict[str, tuple[object, bytes]] = {}
-    prefix = new_prefix()
-    openers: dict[str, Open] = {
-        "memory": lambda: MemoryObjectStore(objects),
-        "localfs": lambda: LocalObjectStore(tmp_path / "store"),
-        "s3": lambda: open_s3(request.getfixturevalue("s3_server"), prefix=prefix),
-    }
-
-    def open_one() -> ObjectStore:
-        opened.append(openers[request.param]())
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        store.close()
 
 
 @pytest.fixture

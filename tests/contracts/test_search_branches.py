@@ -7,8 +7,6 @@ from spice_core.domain.queries import FacetRequest, Filter, Operator
 from spice_core.domain.search import SearchQuery
 from spice_core.errors import InvalidInput
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_later_writes_on_the_source_do_not_show_on_the_branch(index, db):
     put(index, db, doc("1", carrier="old"), doc("2", carrier="old"))

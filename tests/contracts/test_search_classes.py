@@ -8,8 +8,6 @@ from spice_core.domain.search import IndexedClass, IndexedField
 from spice_core.domain.search_rules import MAX_FIELDS
 from spice_core.errors import Conflict, InvalidInput
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_defining_the_same_again_changes_nothing(index, db):
     put(index, db, doc("1", carrier="A"))

@@ -13,8 +13,6 @@ from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, SearchQuery
 from spice_core.errors import Closed, Conflict, InvalidInput, InvalidQuery
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_identity_stays_the_stores_and_is_positive(make_index, index):
     assert 0 < index.identity() < 2**61

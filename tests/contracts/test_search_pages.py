@@ -12,8 +12,6 @@ from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.domain.search import SearchQuery
 from spice_core.errors import InvalidQuery
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_without_sort_hits_come_by_key(index, db):
     put(index, db, *(doc(name) for name in ["b", "a", "B", "한", "a1", "é"]))

@@ -7,8 +7,6 @@ from search_samples import doc, follow, ids, put
 from spice_core.domain.queries import FacetRequest, Filter, Kind, Operator, Sort
 from spice_core.domain.search import IndexedClass, IndexedField, SearchQuery
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_every_word_must_occur_accents_and_case_folded(index, db):
     put(

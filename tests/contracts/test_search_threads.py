@@ -9,8 +9,6 @@ from spice_core.domain.queries import FacetRequest
 from spice_core.domain.search import SearchQuery
 from spice_core.ports.search_index import SearchIndex
 
-pytest_plugins = ("search_index_adapters",)
-
 
 def test_overlapping_unsorted_writers_never_deadlock_and_the_highest_version_wins(make_index, index, db):
     keys = [f"{n:03d}" for n in range(300)]

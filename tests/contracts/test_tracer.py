@@ -1,15 +1,13 @@
 """The promises of `Tracer`, on every adapter."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from spice_core.adapters.otel.tracer import OtelTracer, otlp_processor
+from spice_core.adapters.otel.tracer import OtelTracer
 from spice_core.domain.trace_context import TraceContext, trace_context_of
-from spice_core.ports.tracer import SilentTracer, Tracer
+from spice_core.ports.tracer import Tracer
 
 SAMPLED = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1")
 UNSAMPLED = TraceContext("00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")
@@ -31,20 +29,6 @@ class Recorded:
 @pytest.fixture
 def recorded() -> Recorded:
     return Recorded()
-
-
-ADAPTERS: dict[str, Callable[[], Tracer]] = {
-    "silent": SilentTracer,
-    "otel": lambda: Recorded().tracer,
-    "otel without receiver": lambda: OtelTracer(otlp_processor("http://127.0.0.1:1"), process="test", version="0"),
-}
-
-
-@pytest.fixture(params=ADAPTERS)
-def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
-    found = ADAPTERS[request.param]()
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("parent", [SAMPLED, UNSAMPLED], ids=["sampled", "unsampled"])
