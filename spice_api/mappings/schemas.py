@@ -87,7 +87,9 @@ class RunResult(BaseModel):
     mapping_id: str
     version_id: str
     previous_version_id: str | None
-    state: str
+    state: str = Field(
+        description="running, succeeded or failed; a run whose process died is failed for run_died once the next one starts."
+    )
     rows: int
     created: int
     updated: int
