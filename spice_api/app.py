@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from spice_api import description_pages
 from spice_api.auth import AppName, Gate, gate_of
 from spice_api.edge import Edge
 from spice_api.errors import install_error_handlers
@@ -59,10 +60,12 @@ def create_app(info: AppInfo, *, settings: Settings, routers: Sequence[APIRouter
         version=version("spice-harvester"),
         lifespan=_lifespan(info, settings, gate, rates, platform),
         middleware=_middleware(settings),
+        docs_url=None,
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.info = info
-    for router in (health_router, *routers):
+    for router in (health_router, description_pages.router, *routers):
         app.include_router(router)
     install_error_handlers(app)
     install_openapi(app)
