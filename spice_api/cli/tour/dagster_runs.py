@@ -1,7 +1,7 @@
 """What Dagster did with the uploads: asked of its web server."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -30,8 +30,10 @@ class DagsterRuns:
         self._url = url
         self._clock = clock
 
-    def wait_for(self, keys: Sequence[tuple[str, ...]], *, seconds: float) -> Mapping[str, Any]:
-        """Wait until every asset of `keys` was materialized; return what Dagster knows then.
+    def wait_for(
+        self, keys: Sequence[tuple[str, ...]], *, seconds: float, meanwhile: Callable[[], None] = lambda: None
+    ) -> Mapping[str, Any]:
+        """Wait until every asset of `keys` was materialized; return what Dagster knows then. Calls `meanwhile` between looks.
 
         Raises:
             RunFailed: a run failed, or they were not after `seconds`; names the assets or the run.
@@ -51,6 +53,7 @@ class DagsterRuns:
             if self._clock.monotonic() > deadline:
                 lacking = ", ".join("/".join(key) for key in sorted(wanted - done))
                 raise RunFailed(f"after {seconds:.0f} s Dagster has not materialized {lacking}; see {self._url}")
+            meanwhile()
             self._clock.sleep(_POLL_SECONDS)
 
     def checks(self, found: Mapping[str, Any], keys: Sequence[tuple[str, ...]]) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 
 from rich.console import Console
 
@@ -9,12 +10,14 @@ from spice_api.cli.report import print_table
 from spice_api.cli.tour.client import Api
 from spice_api.cli.tour.dagster_runs import DagsterRuns
 from spice_api.cli.tour.findings import Findings
+from spice_api.cli.tour.load_progress import LoadProgress, load_progress
 from spice_api.cli.tour.stage import Stage
 from spice_api.cli.tour.tables import DemoTables
 from spice_core.bootstrap import Platform
+from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion, ObjectifyRun
 from spice_core.services.demo_flights import DemoTable
-from spice_core.services.objectify import Objectify
+from spice_core.services.objectify import Objectify, Progress
 from spice_core.services.submit_registry import RegistryCommands
 from spice_core.services.wait_for_reads import ReadBarrier
 
@@ -34,10 +37,12 @@ def load(
     for table in tables.tables:
         catalogue.save_mapping(table.mapping(database, versions[table.name]), actor=ACTOR)
     started = parts.clock.monotonic()
-    if stage.has_dagster:
-        _materialize(parts, stage, database, tables, findings=findings)
-    else:
-        _objectify(parts, database, tables, versions)
+    rows = [(table.name, versions[table.name].row_count) for table in tables.tables]
+    with load_progress(rows, clock=parts.clock, console=console) as progress:
+        if stage.has_dagster:
+            _materialize(parts, stage, database, tables, progress, findings=findings)
+        else:
+            _objectify(parts, database, tables, versions, progress)
     seconds = parts.clock.monotonic() - started
     _compare(api, parts, database, tables, versions, findings=findings, console=console)
     console.print(f"  from saved mappings to search in {seconds:.1f} s{' through Dagster' if stage.has_dagster else ''}\n")
@@ -60,12 +65,21 @@ def _upload(api: Api, parts: Platform, database: str, table: DemoTable) -> Datas
     return version
 
 
-def _materialize(parts: Platform, stage: Stage, database: str, tables: DemoTables, *, findings: Findings) -> None:
+def _materialize(
+    parts: Platform, stage: Stage, database: str, tables: DemoTables, progress: LoadProgress, *, findings: Findings
+) -> None:
     """Wait for the runs that the sensor starts."""
+
+    def look() -> None:
+        if progress.is_due:
+            started, view = parts.clock.monotonic(), parts.graph.view(database, naming.MAIN)
+            counts = {table.name: view.count([table.class_id]) for table in tables.tables}
+            progress.looked(counts, took_seconds=parts.clock.monotonic() - started)
+
     keys = [(kind, database, table.name) for table in tables.tables for kind in ("raw", "dataset")]
     keys += [(kind, database, table.class_id) for table in tables.tables for kind in ("objects", "search")]
     runs = DagsterRuns(stage.urls["dagster"], clock=parts.clock)
-    found = runs.wait_for(keys, seconds=_PATIENCE_SECONDS[tables.all_year])
+    found = runs.wait_for(keys, seconds=_PATIENCE_SECONDS[tables.all_year], meanwhile=look)
     statuses = runs.checks(found, keys)
     wrong = {name: status for name, status in statuses.items() if status != "SUCCEEDED"}
     findings.holds(f"{len(keys)} Dagster assets are materialized", True)
@@ -74,7 +88,9 @@ def _materialize(parts: Platform, stage: Stage, database: str, tables: DemoTable
     )
 
 
-def _objectify(parts: Platform, database: str, tables: DemoTables, versions: Mapping[str, DatasetVersion]) -> None:
+def _objectify(
+    parts: Platform, database: str, tables: DemoTables, versions: Mapping[str, DatasetVersion], progress: LoadProgress
+) -> None:
     """Do what the assets do, without Dagster."""
     barrier = ReadBarrier(log=parts.log, work=parts.work, clock=parts.clock, seconds=_PATIENCE_SECONDS[True])
     barrier.wait(database, "registry")
@@ -91,8 +107,14 @@ def _objectify(parts: Platform, database: str, tables: DemoTables, versions: Map
         ids=parts.ids,
     )
     for table in tables.tables:
-        service.run(database, table.mapping(database, versions[table.name]).mapping_id, actor=ACTOR)
+        mapping_id = table.mapping(database, versions[table.name]).mapping_id
+        report = partial(_report, progress, table.name)
+        service.run(database, mapping_id, actor=ACTOR, progress=report)
     barrier.wait(database, "graph", "search")
+
+
+def _report(progress: LoadProgress, name: str, done: Progress) -> None:
+    progress.looked({name: done.rows})
 
 
 def _compare(
