@@ -39,7 +39,8 @@ class Node:
         class_id: its class.
         document: the full JSON state, relationships included as references (`"Customer/c1"` or a list of them).
         links: the targets by predicate, in document order, without repeats. The targets of a predicate are node keys.
-        sequence_number: the aggregate's number of the command that made this version.
+        sequence_number: the number that clients know this version by: the aggregate's, of the command that made it; on a
+            branch plus the number that the node had where the branch began.
         position: the log position of that command.
         provenance: why.
     """

@@ -1,15 +1,17 @@
 """Appending commands to the log: numbers expected, repetitions recognised, answers made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spice_core.domain import naming
 from spice_core.domain.commands import Command, command_of
 from spice_core.domain.events import RecordedEvent
-from spice_core.errors import OptimisticConcurrencyConflict
+from spice_core.errors import NotFound, OptimisticConcurrencyConflict
+from spice_core.ports.graph_store import GraphStore
+from spice_core.services.branch_numbers import beginning_of, inherited_numbers
 from spice_core.services.draft_commands import Origin, checked_command_id
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.settled_graph import SettledGraph, class_key
+from spice_core.services.settled_graph import ONTOLOGY_AGGREGATE, class_key
 from spice_core.services.submit_rows import BulkRow, required_seq
 
 
@@ -43,18 +45,31 @@ class AcceptedBulk:
 
 
 class Acceptance:
-    """Takes commands into the log as one unit."""
+    """Takes commands into the log as one unit.
 
-    def __init__(self, log: EventLog, settled: SettledGraph) -> None:
+    What a branch inherited has the number it had where the branch began, and its commands there go on from it; the log counts
+    them from 1. Numbers come in and go out as clients know them.
+    """
+
+    def __init__(self, log: EventLog, graph: GraphStore) -> None:
         self._log = log
-        self._settled = settled
+        self._graph = graph
 
     def submit(self, database: str, commands: Sequence[Command], *, create: bool) -> list[Accepted]:
         """Append `commands`, all or none. Raises `OptimisticConcurrencyConflict`, `IdempotencyMismatch`."""
-        expected = {_aggregate(command): self._expected(command) for command in commands if command.expected_seq is not None}
-        appended = self._log.append(database, [command.as_event() for command in commands], expected=expected, create=create)
+        inherited = self._inherited(database, commands)
+        # The log refuses a number below the inherited one too: that of no command is below 0.
+        expected = {
+            name: required_seq(command.expected_seq) - inherited.get(name, 0)
+            for command in commands
+            if command.expected_seq is not None and (name := _aggregate(command))
+        }
+        try:
+            appended = self._log.append(database, [command.as_event() for command in commands], expected=expected, create=create)
+        except OptimisticConcurrencyConflict as error:
+            raise _told(error, inherited) from error
         return [
-            _accepted(command, recorded, is_duplicate=appended.is_duplicate)
+            _accepted(command, recorded, inherited=inherited.get(_aggregate(command), 0), is_duplicate=appended.is_duplicate)
             for command, recorded in zip(commands, appended.events, strict=True)
         ]
 
@@ -75,35 +90,37 @@ class Acceptance:
         members = self._log.read(known.database, after=known.position, limit=len(rows))
         return [row.instance_id or str(command_of(found.event).instance_id) for row, found in zip(rows, members, strict=True)]
 
-    def _expected(self, command: Command) -> int:
-        """Return the number to expect in the log.
-
-        What a branch inherited has the source's number, and no commands of its own yet: its first command is checked against
-        the inherited number here, and expects none in the log.
-        """
-        given = required_seq(command.expected_seq)
-        is_inheritable = command.branch != naming.MAIN and command.class_id is not None
-        if not is_inheritable or not given or self._log.number(command.db_name, _aggregate(command)):
-            return given
-        key = class_key(command.class_id or "")
-        if command.instance_id is not None:
-            key = naming.node_key(command.class_id or "", command.instance_id)
-        node = self._settled.view(command.db_name, command.branch).get([key]).get(key)
-        if node is not None and node.sequence_number != given:
-            raise OptimisticConcurrencyConflict(
-                aggregate_id=command.aggregate_id, expected_seq=given, actual_seq=node.sequence_number
-            )
-        return given if node is None else 0
+    def _inherited(self, database: str, commands: Sequence[Command]) -> dict[str, int]:
+        """Return, by aggregate, the numbers that what `commands` are for had where its branch began."""
+        found: dict[str, int] = {}
+        on_branch = {_aggregate(command): command for command in commands if command.branch != naming.MAIN}
+        keys = {name: key for name, command in on_branch.items() if (key := _node_key(command)) is not None}
+        for branch in {on_branch[name].branch for name in keys}:
+            own = {name: key for name, key in keys.items() if on_branch[name].branch == branch}
+            try:
+                numbers = inherited_numbers(beginning_of(self._graph, database, branch), set(own.values()))
+            except NotFound:
+                continue  # The log knows a repetition by its id, whatever became of the branch; the handler refuses the rest.
+            found |= {name: numbers[key] for name, key in own.items() if key in numbers}
+        return found
 
 
-def _accepted(command: Command, recorded: RecordedEvent, *, is_duplicate: bool) -> Accepted:
+def _told(error: OptimisticConcurrencyConflict, inherited: Mapping[str, int]) -> OptimisticConcurrencyConflict:
+    """Return a refusal of the log in the numbers that clients know."""
+    before = next((number for name, number in inherited.items() if name.partition("|")[2] == error.aggregate_id), 0)
+    return OptimisticConcurrencyConflict(
+        aggregate_id=error.aggregate_id, expected_seq=error.expected_seq + before, actual_seq=error.actual_seq + before
+    )
+
+
+def _accepted(command: Command, recorded: RecordedEvent, *, inherited: int, is_duplicate: bool) -> Accepted:
     return Accepted(
         command_id=command.command_id,
         database=command.db_name,
         branch=command.branch,
         aggregate_type=command.aggregate_type,
         aggregate_id=command.aggregate_id,
-        sequence_number=recorded.event.sequence_number or 0,
+        sequence_number=inherited + (recorded.event.sequence_number or 0),
         position=recorded.position,
         is_duplicate=is_duplicate,
         class_id=command.class_id,
@@ -113,3 +130,12 @@ def _accepted(command: Command, recorded: RecordedEvent, *, is_duplicate: bool) 
 
 def _aggregate(command: Command) -> str:
     return f"{command.aggregate_type}|{command.aggregate_id}"
+
+
+def _node_key(command: Command) -> str | None:
+    """Return the graph's key of what the command is for, None where it is no node."""
+    if command.aggregate_type == ONTOLOGY_AGGREGATE:
+        return class_key(command.class_id or "")
+    if command.aggregate_type == "Instance":
+        return naming.node_key(command.class_id or "", command.instance_id or "")
+    return None

@@ -11,6 +11,7 @@ from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, LeaseL
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.apply_control import apply_control
+from spice_core.services.branch_numbers import beginning_of
 from spice_core.services.decide_classes import ClassDecisions
 from spice_core.services.decide_instances import InstanceDecisions
 from spice_core.services.domain_events import events_of, failed_event
@@ -90,7 +91,7 @@ class GraphHandler(Handler):
             self._append(database, [failed_event(command, error) for command in run.commands])
             return
         self._check_not_overtaken(database, run)
-        outcomes, ontology = self._decide(view, self._ontology(database, view, run.branch), run)
+        outcomes, ontology = self._decide(database, view, self._ontology(database, view, run.branch), run)
         self._crash_point(f"{self.name}:before_effect")
         changed = [outcome for outcome in outcomes if outcome.changes]
         commit: Commit | None = None
@@ -169,7 +170,7 @@ class GraphHandler(Handler):
         earlier = [item for item in others if item.command.command_id not in lacking]
         run = Run(untold[0].kind, commit.branch, sorted([*earlier, *untold], key=lambda item: item.position))
         view = self._graph.view(database, commit.parents[0])
-        outcomes, _ = self._decide(view, read_ontology(view), run)
+        outcomes, _ = self._decide(database, view, read_ontology(view), run)
         wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
         self._check_held(database, commit, wanted)
         self._append(database, events_of(wanted, commit=commit.id))
@@ -219,11 +220,12 @@ class GraphHandler(Handler):
         except NotFound:
             return None
 
-    def _decide(self, view: GraphView, ontology: Ontology, run: Run) -> tuple[list[Outcome], Ontology]:
+    def _decide(self, database: str, view: GraphView, ontology: Ontology, run: Run) -> tuple[list[Outcome], Ontology]:
+        begun = beginning_of(self._graph, database, run.branch)
         if run.kind == CLASSES:
-            classes = ClassDecisions(view, ontology)
+            classes = ClassDecisions(view, ontology, begun=begun)
             return [classes.decide(command) for command in run.commands], classes.ontology
-        instances = InstanceDecisions(view, ontology, run.commands)
+        instances = InstanceDecisions(view, ontology, run.commands, begun=begun)
         return [instances.decide(command) for command in run.commands], ontology
 
     def _ontology(self, database: str, view: GraphView, branch: str) -> Ontology:

@@ -19,6 +19,7 @@ from spice_core.errors import (
     StillReferenced,
 )
 from spice_core.ports.graph_store import GraphView
+from spice_core.services.branch_numbers import check_unmoved, inherited_numbers
 from spice_core.services.domain_events import provenance_of
 from spice_core.services.graph_commands import Outcome, Placed
 from spice_core.services.settled_graph import class_key
@@ -30,32 +31,36 @@ _PAGE = 1000
 class ClassDecisions:
     """Decides ontology commands of one run. Instances are those of `view`: a run holds no instance commands."""
 
-    def __init__(self, view: GraphView, ontology: Ontology) -> None:
+    def __init__(self, view: GraphView, ontology: Ontology, *, begun: GraphView | None = None) -> None:
+        """`begun` is the state that the branch of `view` began with (see `beginning_of`)."""
         self.ontology = ontology
         self._view = view
+        self._begun = begun
 
     def decide(self, placed: Placed) -> Outcome:
         """Decide the next command; a refusal changes nothing."""
         try:
-            return Outcome(placed, [self._change(placed)])
+            inherited = inherited_numbers(self._begun, {class_key(placed.command.class_id or "")})
+            return Outcome(placed, [self._change(placed, sum(inherited.values()))], inherited=inherited)
         except (InvalidInput, NotFound, Conflict) as error:
             return Outcome(placed, failure=error)
 
-    def _change(self, placed: Placed) -> Node | Removal:
-        command = placed.command
+    def _change(self, placed: Placed, inherited: int) -> Node | Removal:
+        check_unmoved(placed, inherited)
+        command, number = placed.command, inherited + placed.sequence_number
         class_id = command.class_id or ""
         is_there = class_id in self.ontology.definitions
         if command.command_type is CommandType.CREATE_ONTOLOGY_CLASS:
             if is_there:
                 raise AlreadyExists(f"class {class_id!r} exists", details={"class_id": class_id})
-            return self._put(placed)
+            return self._put(placed, number)
         if not is_there:
             raise ClassNotFound(f"there is no class {class_id!r}", details={"class_id": class_id})
         if command.command_type is CommandType.UPDATE_ONTOLOGY_CLASS:
-            return self._put(placed)
-        return self._remove(placed, class_id)
+            return self._put(placed, number)
+        return self._remove(placed, class_id, number)
 
-    def _put(self, placed: Placed) -> Node:
+    def _put(self, placed: Placed, number: int) -> Node:
         definition = class_from_json(placed.command.payload, max_properties=MAX_PROPERTIES)
         changed = self.ontology.with_class(definition)
         for member in sorted(changed.definitions):
@@ -67,12 +72,12 @@ class ClassDecisions:
             class_id=ONTOLOGY_CLASS,
             document=class_to_json(definition),
             links={},
-            sequence_number=placed.sequence_number,
+            sequence_number=number,
             position=placed.position,
             provenance=provenance_of(placed.command),
         )
 
-    def _remove(self, placed: Placed, class_id: str) -> Removal:
+    def _remove(self, placed: Placed, class_id: str, number: int) -> Removal:
         users = self.ontology.users_of(class_id)
         if users:
             raise StillReferenced(
@@ -86,7 +91,7 @@ class ClassDecisions:
                 details={"class_id": class_id, "count": count, "breaks": [_break(class_id, "class", "has instances", count)]},
             )
         self.ontology = self.ontology.without_class(class_id)
-        return Removal(class_key(class_id), placed.sequence_number, placed.position, provenance_of(placed.command))
+        return Removal(class_key(class_id), number, placed.position, provenance_of(placed.command))
 
     def _refuse_breaking(self, class_id: str, changed: Ontology) -> None:
         found = [

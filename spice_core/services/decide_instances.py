@@ -20,6 +20,7 @@ from spice_core.errors import (
     StillReferenced,
 )
 from spice_core.ports.graph_store import GraphView
+from spice_core.services.branch_numbers import check_unmoved, inherited_numbers
 from spice_core.services.domain_events import aggregate_of_key, provenance_of, unlink_provenance
 from spice_core.services.graph_commands import BULK_MARKERS, Outcome, Placed
 from spice_core.services.incoming_links import IncomingLinks
@@ -28,7 +29,10 @@ from spice_core.services.incoming_links import IncomingLinks
 class InstanceDecisions:
     """Decides instance commands; everything they need of the graph is fetched at the beginning, in a few round trips."""
 
-    def __init__(self, view: GraphView, ontology: Ontology, commands: Sequence[Placed]) -> None:
+    def __init__(
+        self, view: GraphView, ontology: Ontology, commands: Sequence[Placed], *, begun: GraphView | None = None
+    ) -> None:
+        """`begun` is the state that the branch of `view` began with (see `beginning_of`)."""
         self._ontology = ontology
         needs = _Needs(ontology)
         for item in commands:
@@ -38,6 +42,7 @@ class InstanceDecisions:
         referrers = self._incoming.sources(needs.deleted) - self._nodes.keys()
         if referrers:
             self._nodes |= view.get(referrers)
+        self._inherited = inherited_numbers(begun, {*needs.own, *referrers, *self._incoming.sources(needs.deleted)})
 
     def decide(self, placed: Placed) -> Outcome:
         """Decide the next command; a refusal changes nothing."""
@@ -49,7 +54,7 @@ class InstanceDecisions:
             return Outcome(placed, failure=error)
         for change in changes:
             self._take(change)
-        return Outcome(placed, changes)
+        return Outcome(placed, changes, inherited=self._inherited)
 
     def _changes(self, placed: Placed) -> Sequence[Node | Removal]:
         command = placed.command
@@ -58,6 +63,7 @@ class InstanceDecisions:
         resolved = self._ontology.get(class_id)
         if resolved is None:
             raise ClassNotFound(f"there is no class {class_id!r}", details={"class_id": class_id})
+        check_unmoved(placed, self._inherited.get(key, 0))
         present = self._nodes.get(key)
         if command.command_type is CommandType.CREATE_INSTANCE:
             return [self._created(placed, resolved, key, present)]
@@ -78,13 +84,13 @@ class InstanceDecisions:
         if made is not None and made != command.instance_id:
             raise InvalidInstance(f"the primary key makes the id {made!r}, not {command.instance_id!r}")
         self._check_links(resolved, key, state.links)
-        return _node(placed, key, resolved.id, state)
+        return self._node(placed, key, resolved.id, state)
 
     def _updated(self, placed: Placed, resolved: ResolvedClass, present: Node) -> Node:
         patch = placed.command.payload
         state = patched(resolved, InstanceState(present.document, present.links), patch)
         self._check_links(resolved, present.key, {name: targets for name, targets in state.links.items() if name in patch})
-        return _node(placed, present.key, resolved.id, state)
+        return self._node(placed, present.key, resolved.id, state)
 
     def _deleted(self, placed: Placed, present: Node) -> Sequence[Node | Removal]:
         links = sorted(link for link in self._incoming.of(present.key) if link[0] != present.key)
@@ -97,7 +103,8 @@ class InstanceDecisions:
                 f"for example {(holding or links)[0][0]}; remove their links first",
                 details={"count": count, "links": shown},
             )
-        removal = Removal(present.key, placed.sequence_number, placed.position, provenance_of(placed.command))
+        number = self._number(placed, present.key)
+        removal = Removal(present.key, number, placed.position, provenance_of(placed.command))
         referrers = sorted({source for source, _ in links})
         return [removal, *(self._unlinked(placed, self._nodes[source], present.key) for source in referrers)]
 
@@ -141,6 +148,14 @@ class InstanceDecisions:
                 found.append({"field": predicate, "message": message})
         return found
 
+    def _node(self, placed: Placed, key: str, class_id: str, state: InstanceState) -> Node:
+        number, provenance = self._number(placed, key), provenance_of(placed.command)
+        return Node(key, class_id, state.document, state.links, number, placed.position, provenance)
+
+    def _number(self, placed: Placed, key: str) -> int:
+        """Return the number that clients know the new state of the command's own node by."""
+        return self._inherited.get(key, 0) + placed.sequence_number
+
     def _take(self, change: Node | Removal) -> None:
         before = self._nodes.pop(change.key, None)
         after = change if isinstance(change, Node) else None
@@ -154,6 +169,7 @@ class _Needs:
 
     def __init__(self, ontology: Ontology) -> None:
         self.keys: set[str] = set()
+        self.own: set[str] = set()
         self.deleted: set[str] = set()
         self.exclusive: dict[str, set[str]] = {}
         self._ontology = ontology
@@ -164,6 +180,7 @@ class _Needs:
             return
         key = naming.node_key(command.class_id or "", command.instance_id or "")
         self.keys.add(key)
+        self.own.add(key)
         if command.command_type is CommandType.DELETE_INSTANCE:
             self.deleted.add(key)
             return
@@ -188,9 +205,3 @@ def _declaring_family(ontology: Ontology, resolved: ResolvedClass, predicate: st
         if any(item.predicate == predicate for item in ontology.definitions[name].relationships):
             return ontology.family(name)
     return resolved.family
-
-
-def _node(placed: Placed, key: str, class_id: str, state: InstanceState) -> Node:
-    return Node(
-        key, class_id, state.document, state.links, placed.sequence_number, placed.position, provenance_of(placed.command)
-    )

@@ -8,6 +8,7 @@ from spice_core.domain.commands import EVENT_OF, Command
 from spice_core.domain.events import COMMAND_FAILED, DOMAIN, Event, domain_event_id
 from spice_core.domain.graph import ONTOLOGY_CLASS, Node, Provenance, Removal
 from spice_core.errors import SpiceError
+from spice_core.services.branch_numbers import number_metadata
 from spice_core.services.graph_commands import BULK_MARKERS, Outcome, Placed
 
 INSTANCE_UPDATED = "INSTANCE_UPDATED"
@@ -74,7 +75,8 @@ def _events(outcome: Outcome, commit: str | None) -> Iterator[Event]:
             aggregate_id,
             _state(command, change),
             commit=commit,
-            sequence_number=change.sequence_number,
+            number=change.sequence_number,
+            sequence_number=max(0, change.sequence_number - outcome.inherited.get(change.key, 0)),
         )
 
 
@@ -104,9 +106,12 @@ def _event(
     data: Mapping[str, Any],
     *,
     commit: str | None,
+    number: int | None = None,
     sequence_number: int | None = None,
 ) -> Event:
+    """`number` is the one that clients know the new state by, `sequence_number` the log's."""
     command = placed.command
+    logged = placed.sequence_number if sequence_number is None else sequence_number
     metadata: dict[str, Any] = {
         **command.trace,
         "kind": DOMAIN,
@@ -114,6 +119,8 @@ def _event(
         "command_type": command.command_type.value,
         "position": placed.position,
     }
+    if number is not None:
+        metadata |= number_metadata(number, logged)
     if commit is not None:
         metadata["commit"] = commit
     if command.bulk_id is not None:
@@ -129,5 +136,5 @@ def _event(
         data=data,
         metadata=metadata,
         actor=command.created_by,
-        sequence_number=placed.sequence_number if sequence_number is None else sequence_number,
+        sequence_number=logged,
     )

@@ -1,7 +1,7 @@
 """Commands of the graph as the handler meets them: which they are, and the runs in which they are decided."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from spice_core.domain.commands import Command, CommandType, command_of
@@ -52,12 +52,14 @@ class Placed:
 class Outcome:
     """What was decided of one command: the nodes it changes (its own first), or why it fails.
 
-    The marker of a bulk request changes nothing itself; its members stand behind it.
+    The marker of a bulk request changes nothing itself; its members stand behind it. `inherited` has the numbers that the
+    changed nodes had where their branch began (see `inherited_numbers`).
     """
 
     placed: Placed
     changes: Sequence[Node | Removal] = ()
     failure: SpiceError | None = None
+    inherited: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

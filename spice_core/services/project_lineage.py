@@ -7,6 +7,7 @@ from spice_core.domain import naming
 from spice_core.domain.events import COMMAND_FAILED, DOMAIN, Event, RecordedEvent
 from spice_core.domain.read_models import LineageRecord
 from spice_core.ports.read_models import LineageStore
+from spice_core.services.branch_numbers import told_number
 from spice_core.services.handling import Handler
 
 _NAME_COUNTS = {"Instance": 4, "OntologyClass": 3, "Branch": 2}
@@ -56,7 +57,7 @@ def lineage_records(recorded: RecordedEvent) -> list[LineageRecord]:
             actor=event.actor,
             occurred_at=event.occurred_at,
             position=recorded.position,
-            sequence_number=event.sequence_number or 0,
+            sequence_number=told_number(event),
             commit=event.metadata.get("commit"),
             dataset_version=_version(event, origin),
             source=origin,

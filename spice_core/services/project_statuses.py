@@ -6,6 +6,7 @@ from typing import Any
 from spice_core.domain.events import COMMAND_FAILED, RecordedEvent
 from spice_core.domain.read_models import CommandState, StatusChange
 from spice_core.ports.read_models import CommandStatuses
+from spice_core.services.branch_numbers import told_number
 from spice_core.services.handling import Handler
 
 _BULK_MARKER = "Bulk"
@@ -70,7 +71,7 @@ def _result(recorded: RecordedEvent) -> dict[str, Any]:
         "event_id": event.event_id,
         "event_type": event.event_type,
         "aggregate_id": event.aggregate_id,
-        "sequence_number": event.sequence_number,
+        "sequence_number": told_number(event),
         "commit": event.metadata.get("commit"),
         "position": recorded.position,
     }

@@ -11,6 +11,7 @@ from spice_core.domain.graph import ONTOLOGY_CLASS, GraphBatch, Node, Provenance
 from spice_core.errors import BrokenChain, Conflict
 from spice_core.ports.graph_store import GraphStore
 from spice_core.services.apply_control import author_of, created_database_message
+from spice_core.services.branch_numbers import told_number
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.graph_batches import batch
 
@@ -162,7 +163,7 @@ def _change(event: Event) -> Node | Removal:
     class_id = ONTOLOGY_CLASS if is_class else data["class_id"]
     key = naming.node_key(class_id, data["class_id"] if is_class else data["instance_id"])
     document: Mapping[str, Any] | None = data["definition"] if is_class else data["data"]
-    number, position = event.sequence_number or 0, event.metadata["position"]
+    number, position = told_number(event), event.metadata["position"]
     provenance = Provenance(event.event_id, event.command_id, event.actor, event.occurred_at, event.metadata.get("source"))
     if document is None:
         return Removal(key, number, position, provenance)

@@ -15,6 +15,7 @@ from spice_core.errors import BranchNotFound, ClassNotFound, DatabaseNotFound, L
 from spice_core.ports.clock import Clock
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.branch_numbers import beginning_of, inherited_numbers
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.waiting_room import WaitingRoom
 
@@ -131,10 +132,12 @@ class SettledGraph:
         view = self.view(database, branch)
         if not any(numbers.values()):
             return view
+        own = [key for key, number in numbers.items() if number]
+        inherited = inherited_numbers(beginning_of(self._graph, database, branch), own)
 
         def has_all(found: GraphView) -> bool:
-            nodes = found.get([key for key, number in numbers.items() if number])
-            return all(not number or _sequence(nodes.get(key)) >= number for key, number in numbers.items())
+            nodes = found.get(own)
+            return all(_sequence(nodes.get(key)) >= numbers[key] + inherited.get(key, 0) for key in own)
 
         try:
             return self._settled(database, lambda: self._try_view(database, branch) or view, is_enough=has_all)

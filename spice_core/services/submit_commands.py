@@ -92,7 +92,7 @@ class CommandService:
         self._graph = graph
         self._limits = limits
         self._drafts = Drafts(clock, ids)
-        self._acceptance = Acceptance(log, self.settled)
+        self._acceptance = Acceptance(log, graph)
 
     def create_database(
         self,

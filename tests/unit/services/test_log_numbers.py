@@ -16,7 +16,7 @@ def place(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def test_numbers_stay_true_where_a_batch_names_more_aggregates_than_are_kept(place: World):
+def test_numbers_stay_true_where_a_batch_names_more_aggregates_than_are_kept(place: World) -> None:
     log = place.log(limits=LogLimits(max_numbers=5))
     log.append(DB, [command("old")], create=True)
     log.append(DB, [command("old")])
@@ -38,7 +38,7 @@ def test_numbers_stay_true_where_a_batch_names_more_aggregates_than_are_kept(pla
     assert place.log().verify(DB).is_intact
 
 
-def test_memory_for_numbers_is_bounded_between_batches(place: World):
+def test_memory_for_numbers_is_bounded_between_batches(place: World) -> None:
     log = place.log(limits=LogLimits(max_numbers=5))
     for number in range(40):
         log.append(DB, [command(f"a{number}")], create=True)
@@ -49,6 +49,6 @@ def test_memory_for_numbers_is_bounded_between_batches(place: World):
     assert held <= 7
 
 
-def test_a_number_that_nobody_asked_the_ledger_for_is_not_taken_for_0():
+def test_a_number_that_nobody_asked_the_ledger_for_is_not_taken_for_0() -> None:
     with pytest.raises(LookupError):
         Tail().number_of("Instance|a")
