@@ -96,6 +96,7 @@ def test_a_deleted_index_is_never_read_as_empty_nor_made_by_a_write(place):
     number = index.begin_rebuild("db")
     index.define("db", FLIGHT, generation=number)
     index.write("db", "main", [doc("1")], generation=number)
+    index.refresh("db")
     index.finish_rebuild("db", number)
     assert ids(index, "db") == ["1"]
 

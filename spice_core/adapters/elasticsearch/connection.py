@@ -1,6 +1,6 @@
 """HTTP to Elasticsearch: one pool, JSON both ways, and every failure as an error of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,19 +95,29 @@ class Elasticsearch:
         """The clock that waits and retries go by."""
         return self._clock
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | bytes | None = None, *, attempts: int = _ATTEMPTS) -> Answer:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        attempts: int = _ATTEMPTS,
+        read: Callable[[bytes], Any] = orjson.loads,
+    ) -> Answer:
         """Send a request and return the answer, also a refusal. A busy server is asked again, up to `attempts` times in all.
+
+        `read` makes the body of what the server sent.
 
         Raises:
             SearchUnavailable: the server cannot be reached, stays busy, failed, or does not know or trust us.
         """
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
-        answer = self._send(method, path, data)
+        answer = self._send(method, path, data, read)
         for attempt in range(1, attempts):
             if answer.status not in _BUSY:
                 break
             self._clock.sleep(_PAUSE_SECONDS * 2**attempt)
-            answer = self._send(method, path, data)
+            answer = self._send(method, path, data, read)
         if answer.status in {401, 403}:
             raise SearchUnavailable(f"Elasticsearch at {self._base} refuses us ({answer.status}); see {_CREDENTIALS}")
         if answer.status in _BUSY or answer.status >= 500:
@@ -151,7 +161,7 @@ class Elasticsearch:
         if self._is_closed:
             raise Closed("The search index is closed.")
 
-    def _send(self, method: str, path: str, data: bytes | None) -> Answer:
+    def _send(self, method: str, path: str, data: bytes | None, read: Callable[[bytes], Any] = orjson.loads) -> Answer:
         self.check_open()
         try:
             response = self._pool.request(method, self._base + path, body=data, headers=self._headers)
@@ -161,7 +171,7 @@ class Elasticsearch:
         except HTTPError as error:
             raise SearchUnavailable(f"Elasticsearch at {self._base} does not answer: {error}") from error
         try:
-            return Answer(response.status, orjson.loads(response.data) if response.data else {})
+            return Answer(response.status, read(response.data) if response.data else {})
         except orjson.JSONDecodeError:
             return Answer(response.status, {"error": response.data[:200].decode(errors="replace")})
 

@@ -123,7 +123,11 @@ class ElasticsearchSearchIndex(SearchIndex):
     def refresh(self, database: str) -> None:
         def read(state: DatabaseState) -> None:
             for number in {state.live, state.building} - {None}:
-                Rows(self._server, self._catalogue.alias(database, number or 0)).refresh()
+                try:
+                    Rows(self._server, self._catalogue.alias(database, number or 0)).refresh()
+                except IndexGone:
+                    if state.building in {None, number}:
+                        raise  # else it is the live one, and the rebuild that is to replace it must not stop at that
 
         self._read(database, read)
 
