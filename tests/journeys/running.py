@@ -20,7 +20,7 @@ OPEN = {
     "FUNNEL_REQUIRE_AUTH": "false",
     "ALLOW_INSECURE_FUNNEL_AUTH_DISABLE": "true",
 }
-_START_SECONDS = 60
+_START_SECONDS = 180
 
 
 def free_port() -> int:
