@@ -72,7 +72,7 @@ class InstanceReader:
         return view.count(resolved.family, filters=typed_filters(resolved, filters))
 
     def one(self, database: str, ref: str, instance_id: str, *, class_id: str | None = None) -> Node:
-        """Return one instance by its id, or by `Class/id`.
+        """Return one instance by its id, or by `Class/id`, which goes before ids that look like one.
 
         Its `sequence_number` is the one that the next command on it has to expect: commands that failed count too.
 
@@ -82,7 +82,9 @@ class InstanceReader:
         """
         view, _ = self._view(database, ref)
         ontology = read_ontology(view)
-        nodes = list(view.get(_keys(ontology, instance_id, class_id)).values())
+        found = view.get(_keys(ontology, instance_id, class_id))
+        exact = found.get(instance_id) if class_id is None else None
+        nodes = [exact] if exact is not None else list(found.values())
         if not nodes:
             raise InstanceNotFound(f"there is no instance {instance_id[:100]!r} on {ref}", details={"instance_id": instance_id})
         if len(nodes) > 1:

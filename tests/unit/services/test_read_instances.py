@@ -76,3 +76,15 @@ def test_number_on_a_branch_is_the_inherited_one_until_a_command_of_its_own_fail
     path.settle()
     assert path.outcome(done) == "INSTANCE_UPDATED"
     assert number_of(path, path.graph.view("shop").commit.id) == 2
+
+
+def test_must_hold_10_class_and_id_name_one_instance_whatever_ids_other_classes_have(path: WritePath) -> None:
+    path.commands.create_class("shop", "main", a_class("Other", text("id", primaryKey=True, required=True)))
+    path.settle()
+    path.commands.create_instance("shop", "main", "Other", {"id": "Person/kim"})
+    path.settle()
+    assert path.work is not None
+    reader = InstanceReader(path.graph, ReadBarrier(log=path.log, work=path.work, clock=path.clock, seconds=0.01))
+    assert reader.one("shop", "main", "Person/kim").key == "Person/kim"
+    assert reader.one("shop", "main", "Other/Person/kim").key == "Other/Person/kim"
+    assert reader.one("shop", "main", "Person/kim", class_id="Other").key == "Other/Person/kim"
