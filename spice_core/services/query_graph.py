@@ -10,7 +10,7 @@ from spice_core.domain.queries import Sort
 from spice_core.domain.resolution import Ontology, ResolvedClass
 from spice_core.domain.search import SearchDocument
 from spice_core.errors import InvalidQuery
-from spice_core.ports.graph_store import GraphStore, GraphView
+from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.search_index import SearchIndex
 from spice_core.services.read_filters import typed_filters, typed_sort
 from spice_core.services.settled_graph import read_ontology
@@ -137,16 +137,6 @@ class GraphQueries:
         ):
             if asked > most:
                 raise InvalidQuery(f"{name} is {asked}; at most {most} are allowed", details={"field": name, "max": most})
-
-
-def join_documents(nodes: Sequence[Node], ontology: Ontology, documents: Mapping[str, SearchDocument] | None) -> list[JoinedNode]:
-    """Return `nodes` joined with `documents` (None: they were not asked for)."""
-    return [_joined(node, ontology, documents) for node in nodes]
-
-
-def start_class_of(view: GraphView, class_id: str) -> ResolvedClass:
-    """Return a class for a query. Raises `InvalidQuery` where there is none."""
-    return _class(read_ontology(view), class_id)
 
 
 def _plan(ontology: Ontology, query: GraphQuery) -> tuple[ResolvedClass, list[HopPlan]]:

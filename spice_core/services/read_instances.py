@@ -6,7 +6,7 @@ from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.graph import Node
-from spice_core.domain.resolution import Ontology, ResolvedClass
+from spice_core.domain.resolution import Ontology
 from spice_core.errors import InstanceNotFound, InvalidQuery
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.services.number_nodes import NodeNumbers
@@ -91,11 +91,6 @@ class InstanceReader:
             names = ", ".join(sorted(node.class_id for node in nodes))
             raise InvalidQuery(f"{names} have an instance {instance_id[:100]!r}: name one as class_id")
         return NodeNumbers(self.graph, self.barrier).of(database, ref, nodes)[0]
-
-    def class_of(self, database: str, ref: str, class_id: str) -> ResolvedClass:
-        """Return a class at `ref`."""
-        view, _ = self._view(database, ref)
-        return read_ontology(view).resolve(class_id)
 
     def _view(self, database: str, ref: str) -> tuple[GraphView, bool]:
         is_behind = bool(self.barrier.wait(database, "graph"))
