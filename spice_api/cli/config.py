@@ -22,7 +22,7 @@ def show(*, as_json: AsJson = False) -> int:
     if as_json:
         print_json(rows)
     else:
-        print_table(["variable", "value", "from"], [list(row.values()) for row in rows])
+        print_table(["variable", "value", "from"], [list(row.values()) for row in rows], whole=["variable"])
     return 0
 
 

@@ -1,5 +1,6 @@
 """`spice db`: databases."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -7,6 +8,7 @@ from cyclopts import App, Parameter
 from spice_api.cli.commands import Wait, actor, outcome, report_outcome
 from spice_api.cli.report import AsJson, print_json, print_table
 from spice_api.cli.session import platform
+from spice_core.errors import DatabaseNotFound, InvalidInput
 
 app = App(name="db", help="List, create and delete databases.")
 
@@ -53,9 +55,13 @@ def delete(
     as_json: AsJson = False,
 ) -> int:
     """Delete a database with all its branches; its log stays."""
-    if not yes and input(f"Delete database {name} with everything in it? Type its name: ") != name:
-        return 1
+    if not yes and not sys.stdin.isatty():
+        raise InvalidInput("there is no terminal to ask on: add --yes to delete it")
     with platform() as parts:
+        if name not in parts.graph.databases():
+            raise DatabaseNotFound(f"there is no database {name!r}: `spice db list` shows them")
+        if not yes and input(f"Delete database {name} with everything in it? Type its name: ") != name:
+            return 1
         number = parts.log.number(name, f"Database|{name}") if expected_seq is None else expected_seq
         accepted = parts.commands.delete_database(name, expected_seq=number, actor=actor())
         status = outcome(parts, accepted, seconds=wait)

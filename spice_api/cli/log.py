@@ -1,6 +1,6 @@
 """`spice log`: the event log, for operators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -87,9 +87,7 @@ def stats(*, db: Database | None = None, as_json: AsJson = False) -> int:
     if as_json:
         print_json(rows)
     else:
-        print_table(
-            ["database", "segments", "events", *(f"{worker} behind" for worker in workers)], [list(r.values()) for r in rows]
-        )
+        _print_stats(rows, workers)
     return 0
 
 
@@ -157,6 +155,15 @@ def adopt(*, force: bool = False, as_json: AsJson = False) -> int:
     else:
         console().print(f"PostgreSQL belongs to installation {installation} (before: {before or 'none'})", markup=False)
     return 0
+
+
+def _print_stats(rows: Sequence[Mapping[str, object]], workers: Sequence[str]) -> None:
+    if not rows:
+        console().print("no databases yet: `spice db create NAME`", markup=False)
+    for row in rows:
+        console().print(f"{row['database']}: {row['segments']:,} segments, {row['events']:,} events", markup=False)
+        for worker in workers:
+            console().print(f"  {worker:<10}{row[worker]:>12,} behind", markup=False)
 
 
 def _packed(parts: Platform, database: str, drop_before: int | None) -> dict[str, object]:

@@ -59,7 +59,7 @@ def run(words: Sequence[str]) -> int:
             words = words[1:]
             if words and not words[0].startswith("-"):
                 import_module("spice_api.cli.full").use_servers(words)
-        result = build()(list(words), exit_on_error=False, print_error=True, error_console=errors)
+        result = build()(list(words), exit_on_error=False, print_error=True, error_console=Console(stderr=True, highlight=False))
     except CycloptsError:
         return BAD_USAGE
     except SpiceError as error:

@@ -1,9 +1,9 @@
 """How commands answer: tables and lines for people, one JSON value for machines, progress on a terminal only."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from cyclopts import Parameter
@@ -12,7 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of text.")]
-Database = Annotated[str, Parameter(name=["--db", "-d"], help="The database.")]
+
+
+def _require_name(_type: object, value: str | None) -> None:
+    if value == "":
+        raise ValueError("--db is empty: name a database (`spice db list`)")
+
+
+Database = Annotated[str, Parameter(name=["--db", "-d"], help="The database.", validator=_require_name)]
 Branch = Annotated[str, Parameter(name=["--branch", "-b"], help="The branch.")]
 Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most this many.")]
 
@@ -20,6 +27,11 @@ Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most this many
 def console() -> Console:
     """Return the console of standard output as it is now."""
     return Console(soft_wrap=True, highlight=False)
+
+
+def folding_console() -> Console:
+    """Return the console of standard output for what has a shape, a tree or a box: long text is folded into it, never cut."""
+    return Console(highlight=False)
 
 
 def print_json(value: object) -> None:
@@ -36,16 +48,20 @@ def print_json_line(value: object) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print `rows` under `columns`; numbers stand to the right."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, whole: Collection[str] = ()
+) -> None:
+    """Print `rows` under `columns`; numbers stand to the right. Columns in `whole` are never folded: they can be copied."""
     kept = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for number, name in enumerate(columns):
         is_number = bool(kept) and all(isinstance(row[number], int | float) for row in kept)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        least = max((len(str(row[number])) for row in kept), default=0) if name in whole else None
+        justify: Literal["right", "left"] = "right" if is_number else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in whole, min_width=least)
     for row in kept:
         table.add_row(*(shown(value) for value in row))
-    Console(highlight=False).print(table)
+    folding_console().print(table)
 
 
 def shown(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.tree import Tree
 
-from spice_api.cli.report import AsJson, Branch, Database, console, print_json, shown
+from spice_api.cli.report import AsJson, Branch, Database, folding_console, print_json, shown
 from spice_api.cli.session import platform
 from spice_core.domain import naming
 from spice_core.errors import InvalidInput
@@ -36,7 +36,7 @@ def why(
     if as_json:
         print_json(found)
     else:
-        console().print(tree_of(found))
+        folding_console().print(tree_of(found))
     return 0
 
 
