@@ -150,8 +150,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _log_summary(summary: Summary) -> None:
-    counts, stream = dict(summary.handled), f"{summary.handler} on {summary.database}"
-    _LOGGER.info("%s: %s, %s buried, %s behind", stream, counts, summary.buried, summary.lag_events)
+    _LOGGER.info("%s", summary_text(summary))
+
+
+def summary_text(summary: Summary) -> str:
+    """Return a summary as people read it: `graph on shop: 4 events (Customer 3, Order 1), up to date`."""
+    kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.handled.items()))
+    events = sum(summary.handled.values())
+    parts = [f"{events:,} event{'' if events == 1 else 's'}" + (f" ({kinds})" if kinds else "")]
+    if summary.buried:
+        parts.append(f"{summary.buried:,} buried")
+    parts.append(f"{summary.lag_events:,} behind" if summary.lag_events else "up to date")
+    return f"{summary.handler} on {summary.database}: {', '.join(parts)}"
 
 
 if __name__ == "__main__":
