@@ -52,7 +52,9 @@ class CommandResult(BaseModel):
     error: str | None = None
     errors: list[dict[str, Any]] = Field(default_factory=list, description="The failed members of a bulk command.")
     submitted_at: datetime | None = None
-    completed_at: datetime | None = None
+    completed_at: datetime | None = Field(
+        default=None, description="Set once it is final. A time of the log: that of the command, not of the worker's clock."
+    )
     retry_count: int = 0
     progress: Progress | None = Field(default=None, description="Of a bulk command.")
     history: list[HistoryStep] = Field(default_factory=list)

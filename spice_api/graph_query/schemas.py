@@ -100,8 +100,12 @@ class Display(BaseModel):
 class IndexStatus(BaseModel):
     """How the document compares with the node."""
 
-    last_indexed_at: datetime | None = None
-    index_age_seconds: float | None = None
+    last_indexed_at: datetime | None = Field(
+        default=None, description="When the command was accepted whose effect the document shows: a time of the log."
+    )
+    index_age_seconds: float | None = Field(
+        default=None, description="How old that command is: the age of the data, not the delay of the index."
+    )
     event_sequence: int | None = Field(
         default=None, description="The node's sequence number, where the document is as new as it."
     )
