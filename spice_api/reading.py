@@ -1,12 +1,13 @@
 """The services that read, over the running app's platform."""
 
+from json import JSONDecodeError
 from typing import Annotated
 
-import orjson
 from fastapi import Depends, Query, Request
 
 from spice_api.dependencies import PlatformDep
 from spice_api.edge import edge_of
+from spice_api.json_route import strict_json
 from spice_core.errors import InvalidQuery
 from spice_core.services.explain import Explainer
 from spice_core.services.number_nodes import NodeNumbers
@@ -61,8 +62,8 @@ async def filters_of(
     if not filters:
         return {}
     try:
-        found = orjson.loads(filters)
-    except orjson.JSONDecodeError as error:
+        found = strict_json(filters.encode())
+    except (JSONDecodeError, UnicodeEncodeError) as error:
         raise InvalidQuery(f"filter is not valid JSON: {error}") from error
     if not isinstance(found, dict):
         raise InvalidQuery('filter takes a JSON object: {"field": value}')

@@ -125,6 +125,8 @@ def _provenance(record: Sequence[Any]) -> Provenance:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, float):
+        return float(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 

@@ -27,13 +27,19 @@ INTEGER_RANGES: Mapping[str, tuple[int, int]] = {
 }
 
 
+class InexactNumber(float):
+    """The double next to a number that was written with more digits than a double keeps."""
+
+    __slots__ = ()
+
+
 def integer_reader(name: str) -> Callable[[Any], int]:
     """Return a reader of the integer type `name`; a whole double counts as an integer."""
     least, most = INTEGER_RANGES[name]
 
     def read(value: Any) -> int:
         if type(value) is not int:
-            if not isinstance(value, float) or not value.is_integer():
+            if not isinstance(value, float) or isinstance(value, InexactNumber) or not value.is_integer():
                 raise ValueError(f"must be a whole number ({name})")
             value = int(value)
         if not least <= value <= most:
@@ -73,6 +79,8 @@ def to_decimal(value: Any) -> Decimal:
     """Return `value` (a number, or text of one) as a decimal of at most 100 digits on either side of the point."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("must be a decimal number, or text of one such as '12.50'")  # noqa: TRY004 - as above
+    if isinstance(value, InexactNumber):
+        raise ValueError("has more digits than a JSON number keeps; send it as text, such as '12345678901234567.89'")  # noqa: TRY004
     if isinstance(value, str):
         if not _DECIMAL.fullmatch(value):
             raise ValueError("must be a decimal number, or text of one such as '12.50'")

@@ -6,8 +6,11 @@ from typing import Any
 from spice_core.domain.matching import condition
 from spice_core.domain.queries import Filter, Kind, Operator, Sort
 from spice_core.domain.resolution import ResolvedClass
+from spice_core.domain.value_numbers import InexactNumber
 from spice_core.domain.values import ValueSpec
 from spice_core.errors import InvalidQuery
+
+_DOUBLES = frozenset({"float", "double"})
 
 
 def typed_filters(resolved: ResolvedClass, asked: Mapping[str, Any]) -> tuple[Filter, ...]:
@@ -40,7 +43,8 @@ def field_kind(resolved: ResolvedClass, field: str) -> Kind:
 
 
 def _conditions(resolved: ResolvedClass, name: str, value: Any) -> list[Filter]:
-    kind = _kind(_spec(resolved, name))
+    spec = _spec(resolved, name)
+    kind, value = _kind(spec), _exact(name, spec, value)
     if isinstance(value, Mapping) and kind is not Kind.JSON:
         return [_condition(resolved, name, operator, operand, kind) for operator, operand in value.items()]
     if value is None:
@@ -59,6 +63,20 @@ def _condition(resolved: ResolvedClass, name: str, operator: str, operand: Any, 
     if isinstance(operand, list):
         return Filter(name, known, [_operand(item, kind) for item in operand], kind)
     return Filter(name, known, operand if operand is None else _operand(operand, kind), kind)
+
+
+def _exact(name: str, spec: ValueSpec | None, value: Any) -> Any:
+    """Return `value` in numbers that keep their digits: doubles compare with the nearest one, others refuse it."""
+    if isinstance(value, Mapping):
+        return {key: _exact(name, spec, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_exact(name, spec, item) for item in value]
+    if not isinstance(value, InexactNumber):
+        return value
+    read = spec.items if spec is not None and spec.items is not None else spec
+    if read is None or read.type not in _DOUBLES:
+        raise InvalidQuery(f"{name}: the number has more digits than a JSON number keeps; send it as text")
+    return float(value)
 
 
 def _operand(value: Any, kind: Kind) -> Any:

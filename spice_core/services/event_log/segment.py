@@ -192,4 +192,6 @@ def _recorded(database: str, segment: int, fields: Mapping[str, Any]) -> Recorde
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, float):
+        return float(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
