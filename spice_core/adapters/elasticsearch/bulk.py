@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -16,7 +16,6 @@ _MALFORMED = 400
 _ABSENT = 404
 _CONFLICT = 409
 _TOO_LARGE = 413
-_PUT = b'{"index":{"_id":%b,"version":%d,"version_type":"%b"}}\n%b\n'
 _WELL = b'{"errors":false'
 _ALL_WELL: Mapping[str, Any] = {"errors": False}
 _ATTEMPTS = 7
@@ -28,11 +27,8 @@ class IndexGone(Exception):
     """The index that a request named is not there."""
 
 
-class Operation(NamedTuple):
-    """One document of a bulk request: `lines` are its action and source as NDJSON; `name` tells it to a reader."""
-
-    name: str
-    lines: bytes
+Operation: TypeAlias = bytes
+"""One document of a bulk request, its action and source as NDJSON: bytes alone, which the garbage collector need not visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +51,18 @@ class BulkOutcome:
 def put_row(ident: str, source: bytes, *, version: int, is_repeatable: bool = False) -> Operation:
     """Return the operation that stores a row unless a version as high is there (as high or higher, if `is_repeatable`)."""
     kind = b"external_gte" if is_repeatable else b"external"
-    return Operation(ident, _PUT % (orjson.dumps(ident), version, kind, source))
+    return b'{"index":{"_id":' + orjson.dumps(ident) + b',"version":%d,"version_type":"%b"}}\n' % (version, kind) + source + b"\n"
 
 
 def remove_row(ident: str) -> Operation:
     """Return the operation that removes a row for ever."""
-    return Operation(ident, orjson.dumps({"delete": {"_id": ident}}) + b"\n")
+    return orjson.dumps({"delete": {"_id": ident}}) + b"\n"
+
+
+def name_of(operation: Operation) -> str:
+    """Return the id of the row that an operation is about."""
+    action: dict[str, Any] = orjson.loads(operation.partition(b"\n")[0])
+    return str(next(iter(action.values()))["_id"])
 
 
 class BulkWriter:
@@ -114,11 +116,11 @@ class BulkWriter:
         part: list[Operation] = []
         size = 0
         for operation in operations:
-            if part and size + len(operation.lines) > self._max_bytes:
+            if part and size + len(operation) > self._max_bytes:
                 yield part
                 part, size = [], 0
             part.append(operation)
-            size += len(operation.lines)
+            size += len(operation)
         if part:
             yield part
 
@@ -127,7 +129,7 @@ class BulkWriter:
         left = list(operations)
         for attempt in range(_ATTEMPTS):
             before()
-            answer = self._server.call("POST", path, b"".join([operation.lines for operation in left]), read=_outcomes)
+            answer = self._server.call("POST", path, b"".join(left), read=_outcomes)
             if answer.status == _TOO_LARGE and len(left) > 1:
                 middle = len(left) // 2
                 _add(outcome, self._deliver(path, left[:middle], before))
@@ -150,7 +152,7 @@ def _judge(outcome: BulkOutcome, sent: Sequence[Operation], answer: Answer) -> l
     if answer.status == _ABSENT:
         raise IndexGone
     if answer.status == _TOO_LARGE:
-        _add(outcome, BulkOutcome(refused=[Refused(operation.name, "it is too large for a request") for operation in sent]))
+        _add(outcome, BulkOutcome(refused=[Refused(name_of(operation), "it is too large for a request") for operation in sent]))
         return []
     body = answer.require()
     if not body.get("errors"):
@@ -168,11 +170,11 @@ def _is_settled(outcome: BulkOutcome, operation: Operation, item: dict[str, Any]
     if status == _CONFLICT:
         outcome.stale += 1
     elif status == _MALFORMED:
-        _add(outcome, BulkOutcome(refused=[Refused(operation.name, _reason(item["error"]))]))
+        _add(outcome, BulkOutcome(refused=[Refused(name_of(operation), _reason(item["error"]))]))
     elif status == _ABSENT and "error" in item:
         raise IndexGone
     elif status >= 300 and status != _ABSENT:
-        raise SearchUnavailable(f"Elasticsearch did not store {operation.name} ({status}): {_reason(item.get('error', {}))}")
+        raise SearchUnavailable(f"Elasticsearch did not store {name_of(operation)} ({status}): {_reason(item.get('error', {}))}")
     else:
         outcome.applied += status != _ABSENT
     return True
