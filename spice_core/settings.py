@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, validation_alias=_named("ADMIN_TOKEN", "ADMIN_API_KEY"), description="shared by all apps"
     )
+    secret_key: SecretStr | None = Field(
+        None, min_length=16, validation_alias="SECRET_KEY", description="signs the heads of logs that are kept elsewhere"
+    )
     oms_admin_token: SecretStr | None = Field(None, validation_alias="OMS_ADMIN_TOKEN")
     bff_admin_token: SecretStr | None = Field(None, validation_alias="BFF_ADMIN_TOKEN")
     funnel_admin_token: SecretStr | None = Field(None, validation_alias="FUNNEL_ADMIN_TOKEN")

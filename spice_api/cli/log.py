@@ -12,7 +12,9 @@ from spice_api.cli.report import AsJson, Database, Limit, console, print_json, p
 from spice_api.cli.session import platform, using_infrastructure
 from spice_core.bootstrap import Platform, adopt_store, copy_store, open_store
 from spice_core.domain.events import RecordedEvent
-from spice_core.errors import DatabaseNotFound, InvalidInput, NotFound
+from spice_core.errors import ConfigurationError, DatabaseNotFound, InvalidInput, NotFound
+from spice_core.services.event_log.reader import LogHead
+from spice_core.services.event_log.signed_head import open_head, sign_head
 from spice_core.services.event_log.verifier import VerifyReport
 from spice_core.settings import Settings, load_settings
 
@@ -22,19 +24,37 @@ _POLL_SECONDS = 0.5
 
 
 @app.command
-def verify(*, db: Database | None = None, as_json: AsJson = False) -> int:
+def verify(
+    *,
+    db: Database | None = None,
+    witness: Annotated[str | None, Parameter(help="What `spice log head` printed earlier; needs --db.")] = None,
+    as_json: AsJson = False,
+) -> int:
     """Check every byte, the chain, the numbering, and what the ledger remembers; of all databases, or one.
 
-    The exit code is 1 if a log is damaged; the first damage is named with its segment and position.
+    A `--witness` also catches a log that was cut off or rewritten as a whole since. The exit code is 1 if a log is damaged;
+    the first damage is named with its segment and position.
     """
+    if witness is not None and db is None:
+        raise InvalidInput("--witness is the head of one log: name it with --db")
     with platform() as parts:
-        reports = [_verify(parts, name) for name in ([db] if db else parts.log.databases())]
+        known = None if witness is None else open_head(witness, database=db or "", key=_secret(parts.settings))
+        reports = [_verify(parts, name, known) for name in ([db] if db else parts.log.databases())]
     if as_json:
         print_json(reports)
     else:
         columns = ["database", "segments", "events", "commands", "bytes", "head", "result"]
         print_table(columns, [_verified_row(report) for report in reports])
     return 0 if all(report.is_intact for report in reports) else 1
+
+
+@app.command
+def head(*, db: Database) -> int:
+    """Print the head of a log, signed with SECRET_KEY: kept elsewhere, `spice log verify --witness` compares with it."""
+    with platform() as parts:
+        _head(parts, db)
+        console().print(sign_head(db, parts.log.head(db), key=_secret(parts.settings)), markup=False, soft_wrap=True)
+    return 0
 
 
 @app.command
@@ -194,12 +214,17 @@ def _show(bar: Progress, what: str, seen: int) -> None:
     bar.update(bar.task_ids[0], description=f"copying {what}", completed=seen)
 
 
-def _verify(parts: Platform, database: str) -> VerifyReport:
+def _verify(parts: Platform, database: str, witness: LogHead | None = None) -> VerifyReport:
     _head(parts, database)
     with progress(f"verifying {database}", total=parts.log.head(database).segment) as bar:
-        return parts.log.verify(
-            database, progress=(lambda segment, _: bar.update(bar.task_ids[0], completed=segment)) if bar else None
-        )
+        told = (lambda segment, _: bar.update(bar.task_ids[0], completed=segment)) if bar else None
+        return parts.log.verify(database, progress=told, witness=witness)
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.secret_key is None:
+        raise ConfigurationError("SECRET_KEY is not set: a head is signed with it, and must be opened with the same one")
+    return settings.secret_key.get_secret_value().encode()
 
 
 def _verified_row(report: VerifyReport) -> list[object]:
