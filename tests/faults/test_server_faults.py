@@ -74,7 +74,8 @@ def site(request, own_module_server, tmp_path, nursery) -> Iterator[Site]:
     if name == "postgres":
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {own}")
-        database = stack.settings["SPICE_POSTGRES_URL"].replace("/spice", f"/{own}")
+        before, _, after = stack.settings["SPICE_POSTGRES_URL"].rpartition("/spice")
+        database = f"{before}/{own}{after}"
     else:
         database = request.getfixturevalue("clean_database")
     settings = {

@@ -16,8 +16,9 @@ from spice_core.domain.commands import Command, CommandType, command_of
 from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent
 from spice_core.domain.graph import ONTOLOGY_CLASS
 from spice_core.domain.read_models import CommandState
-from spice_core.errors import GraphUnavailable, LedgerUnavailable, SearchUnavailable, SpiceError
+from spice_core.errors import BranchNotFound, GraphUnavailable, LedgerUnavailable, SearchUnavailable, SpiceError
 from spice_core.services.apply_commands import GraphHandler
+from spice_core.services.branch_numbers import beginning_of, inherited_numbers
 from spice_core.services.event_log.event_log import EventLog, LogLimits
 from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.handling import Handler
@@ -228,7 +229,13 @@ class Simulation:
                 return commands.delete_branch(DB, "side")
 
     def _number(self, branch: str, class_id: str, instance: str) -> int:
-        return self.client_log.number(DB, f"Instance|{DB}:{branch}:{class_id}:{instance}")
+        """Return the number that a client reads: what the branch began with, and the commands since."""
+        key = f"{class_id}/{instance}"
+        try:
+            inherited = inherited_numbers(beginning_of(self.graph, DB, branch), [key]).get(key, 0)
+        except BranchNotFound:
+            inherited = 0
+        return inherited + self.client_log.number(DB, f"Instance|{DB}:{branch}:{class_id}:{instance}")
 
     def _until_accepted(self, request: Callable[[], Any]) -> None:
         for _ in range(1000):
@@ -295,17 +302,20 @@ class Fold:
     def __init__(self) -> None:
         self.branches: State = {}
         self.states: dict[str, CommandState] = {}
+        self.numbers: dict[str, dict[str, int]] = {}  # of the nodes, by branch
+        self.begun: dict[str, dict[str, int]] = {}  # the numbers that a branch began with
 
     def fold(self, recorded: RecordedEvent) -> None:
         if not recorded.event.is_command or recorded.event.aggregate_type == "Bulk":
             return
         command = command_of(recorded.event)
-        done = self._apply(command)
+        done = self._apply(command, recorded.event.sequence_number or 0)
         self.states[command.command_id] = CommandState.COMPLETED if done else CommandState.FAILED
 
-    def _apply(self, command: Command) -> bool:
+    def _apply(self, command: Command, logged: int) -> bool:
         match command.command_type:
             case CommandType.CREATE_DATABASE:
+                self.numbers["main"] = {}
                 return self.branches.setdefault("main", {}) is not None
             case CommandType.CREATE_ONTOLOGY_CLASS:
                 return True
@@ -314,13 +324,26 @@ class Fold:
             case CommandType.DELETE_BRANCH:
                 return self.branches.pop(command.branch, None) is not None
             case _:
-                nodes = self.branches.get(command.branch)
-                return nodes is not None and self._change(nodes, command)
+                return command.branch in self.branches and self._write(command, logged)
 
     def _create_branch(self, name: str) -> bool:
         if name in self.branches:
             return False
         self.branches[name] = {key: dict(document) for key, document in self.branches["main"].items()}
+        self.begun[name], self.numbers[name] = dict(self.numbers["main"]), dict(self.numbers["main"])
+        return True
+
+    def _write(self, command: Command, logged: int) -> bool:
+        """Change a node if the branch, which may be another than when the command was accepted, has the number it expects."""
+        key, nodes = f"{command.class_id}/{command.instance_id}", self.branches[command.branch]
+        number = self.begun.get(command.branch, {}).get(key, 0) + logged
+        if command.branch != "main" and command.expected_seq not in {None, number - 1}:
+            return False
+        if not self._change(nodes, command):
+            return False
+        self.numbers[command.branch][key] = number
+        if key not in nodes:
+            del self.numbers[command.branch][key]
         return True
 
     def _change(self, nodes: dict[str, dict[str, Any]], command: Command) -> bool:
