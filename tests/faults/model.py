@@ -39,10 +39,22 @@ class Judgement:
 
 @dataclass
 class Model:
-    """One database as plain dictionaries: documents by key by branch, and whether each command succeeded."""
+    """One database as plain dictionaries: documents by key by branch, and whether each command succeeded.
+
+    `counted` is how many commands of a key on a branch the log has, over all lives of the branch; `numbers` those that clients
+    read: what a branch began with, and its commands since. `lives` has what each life of a branch began with.
+    """
 
     branches: dict[str, Documents] = field(default_factory=lambda: {"main": {}})
     succeeded: dict[str, bool] = field(default_factory=dict)
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    numbers: dict[str, dict[str, int]] = field(default_factory=lambda: {"main": {}})
+    lives: dict[str, list[dict[str, int]]] = field(default_factory=dict)
+
+    def told(self, request: Request, logged: int) -> set[int]:
+        """Return the numbers that a client may have been told of its command, which the log numbers `logged`."""
+        key = f"{request.class_id}/{request.instance_id}"
+        return {logged + begun.get(key, 0) for begun in [{}, *self.lives.get(request.branch, [])]}
 
     def take(self, request: Request) -> None:
         """Apply one accepted request."""
@@ -65,32 +77,55 @@ class Model:
                 if branch in self.branches:
                     return False
                 self.branches[branch] = {key: dict(document) for key, document in self.branches["main"].items()}
+                self.numbers[branch] = dict(self.numbers["main"])
+                self.lives.setdefault(branch, []).append(dict(self.numbers["main"]))
                 return True
             case Kind.DELETE_BRANCH:
                 return self.branches.pop(branch, None) is not None
             case Kind.DELETE:
-                return self._delete(branch, f"{request.class_id}/{request.instance_id}")
+                return self._delete(branch, f"{request.class_id}/{request.instance_id}", request.expected_seq)
             case _:
                 is_new = request.kind is Kind.CREATE
-                return self._put(branch, request.class_id, request.instance_id, request.data, is_new=is_new)
+                class_id, seq = request.class_id, request.expected_seq
+                return self._put(branch, class_id, request.instance_id, request.data, is_new=is_new, expected_seq=seq)
 
-    def _put(self, branch: str, class_id: str, instance_id: str, data: Mapping[str, Any], *, is_new: bool) -> bool:
-        key, documents = f"{class_id}/{instance_id}", self.branches.get(branch)
-        if documents is None or (key in documents) == is_new:
+    def _number(self, branch: str, key: str, expected_seq: int | None) -> int | None:
+        """Count a command; return its number, None where its branch began anew since it was accepted and has another one."""
+        self.counted[branch, key] += 1
+        if branch not in self.branches:
+            return None
+        number = self.counted[branch, key] + (self.lives[branch][-1].get(key, 0) if branch != "main" else 0)
+        return number if branch == "main" or expected_seq in {None, number - 1} else None
+
+    def _put(
+        self,
+        branch: str,
+        class_id: str,
+        instance_id: str,
+        data: Mapping[str, Any],
+        *,
+        is_new: bool,
+        expected_seq: int | None = None,
+    ) -> bool:
+        key = f"{class_id}/{instance_id}"
+        number, documents = self._number(branch, key, expected_seq), self.branches.get(branch)
+        if documents is None or number is None or (key in documents) == is_new:
             return False
         document = {name: value for name, value in {**documents.get(key, {}), **data}.items() if value is not None}
         if "owned_by" in document and document["owned_by"] not in documents:
             return False
         documents[key] = document
+        self.numbers[branch][key] = number
         return True
 
-    def _delete(self, branch: str, key: str) -> bool:
-        documents = self.branches.get(branch)
-        if documents is None or key not in documents:
+    def _delete(self, branch: str, key: str, expected_seq: int | None) -> bool:
+        number, documents = self._number(branch, key, expected_seq), self.branches.get(branch)
+        if documents is None or number is None or key not in documents:
             return False
         if any(document.get("owned_by") == key for document in documents.values()):
             return False
         del documents[key]
+        del self.numbers[branch][key]
         return True
 
 
@@ -108,6 +143,7 @@ def judge_log(record: Record, events: Iterable[RecordedEvent], database: str, *,
     answers = {name: told for name, told in record.answers.items() if told[0].database == database}
     seen: Counter[str] = Counter()
     told: Counter[str] = Counter()
+    logged: dict[str, int] = {}
     members = {member_id(asked, n) for asked, _ in answers.values() for n in range(len(asked.rows))}
     for recorded in events:
         event = recorded.event
@@ -115,6 +151,7 @@ def judge_log(record: Record, events: Iterable[RecordedEvent], database: str, *,
         if not event.is_command:
             told[event.command_id] += _is_own(recorded, answers)
         elif event.event_id in answers:
+            logged[event.event_id] = event.sequence_number or 0
             _take(found, model, recorded, *answers[event.event_id])
         elif event.event_id not in members | known:
             found.wrong.append(f"{database}: nobody sent {event.event_type} {event.event_id} at {recorded.position}")
@@ -124,6 +161,10 @@ def judge_log(record: Record, events: Iterable[RecordedEvent], database: str, *,
             found.lost += [f"{database}: {request.kind} {part} is not in the log" for part in parts if not seen[part]]
             found.lost += [f"{database}: {request.kind} {part} has no outcome" for part in parts if seen[part] and not told[part]]
             found.doubled += [f"{database}: {request.kind} {part} has {told[part]} outcomes" for part in parts if told[part] > 1]
+        if request.instance_id and answer.number is not None and answer.number not in model.told(request, logged.get(name, 0)):
+            found.wrong.append(
+                f"{database}: {name} has number {logged.get(name)} in the log; its client was told {answer.number}"
+            )
     found.doubled += [f"{database}: {name} stands {count} times in the log" for name, count in seen.items() if count > 1]
     return found, model
 
@@ -147,11 +188,9 @@ def judge_states(model: Model, documents: Mapping[str, Documents], states: Mappi
 
 
 def _take(found: Judgement, model: Model, recorded: RecordedEvent, request: Request, answer: Answer) -> None:
-    event, payload = recorded.event, recorded.event.data.get("payload")
+    payload = recorded.event.data.get("payload")
     if answer.fate is Fate.REFUSED:
         found.wrong.append(f"{request.kind} {request.command_id} was refused ({answer.code}) and is at {recorded.position}")
-    if answer.number is not None and event.sequence_number != answer.number:
-        found.wrong.append(f"{request.command_id} has number {event.sequence_number}; its client was told {answer.number}")
     if request.kind in {Kind.CREATE, Kind.UPDATE} and payload != request.data:
         found.wrong.append(f"{request.command_id} says {payload}; its client sent {request.data}")
     model.take(request)
