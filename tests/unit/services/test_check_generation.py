@@ -18,11 +18,12 @@ def place() -> Simulation:
 
 @pytest.fixture
 def branch(place: Simulation) -> str:
-    """A branch beside main that holds documents of its own."""
-    names = {found.name for found in place.graph.branches(DB)} - {"main"}
-    events = place.client_log.read(DB, after=0, limit=100_000)
-    kept = {event.event.data["branch"] for event in events if event.event.event_type == "INSTANCE_CREATED"}
-    return sorted(name for name in names & kept if place.search.scan(DB, name, limit=1))[0]
+    """A branch beside main that holds a document of its own."""
+    place.client.create_branch(DB, "own")
+    place.settle()
+    place.client.create_instance(DB, "own", "Customer", {"customer_id": "own", "name": "only here"})
+    place.settle()
+    return "own"
 
 
 def rebuilder(place: Simulation) -> SearchRebuilder:
