@@ -1,11 +1,11 @@
 """Appending commands to the log: numbers expected, repetitions recognised, answers made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spice_core.domain import naming
 from spice_core.domain.commands import Command, command_of
-from spice_core.domain.events import RecordedEvent
+from spice_core.domain.events import Event, RecordedEvent
 from spice_core.errors import NotFound, OptimisticConcurrencyConflict
 from spice_core.ports.graph_store import GraphStore
 from spice_core.services.branch_numbers import beginning_of, inherited_numbers
@@ -13,6 +13,8 @@ from spice_core.services.draft_commands import Origin, checked_command_id
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.settled_graph import ONTOLOGY_AGGREGATE, class_key
 from spice_core.services.submit_rows import BulkRow, required_seq
+
+_INHERITED = "inherited_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ class Acceptance:
             if command.expected_seq is not None and (name := _aggregate(command))
         }
         try:
-            appended = self._log.append(database, [command.as_event() for command in commands], expected=expected, create=create)
+            events = [_event(command, inherited.get(_aggregate(command), 0)) for command in commands]
+            appended = self._log.append(database, events, expected=expected, create=create)
         except OptimisticConcurrencyConflict as error:
             raise _told(error, inherited) from error
         return [
-            _accepted(command, recorded, inherited=inherited.get(_aggregate(command), 0), is_duplicate=appended.is_duplicate)
+            _accepted(command, recorded, is_duplicate=appended.is_duplicate)
             for command, recorded in zip(commands, appended.events, strict=True)
         ]
 
@@ -113,7 +116,14 @@ def _told(error: OptimisticConcurrencyConflict, inherited: Mapping[str, int]) ->
     )
 
 
-def _accepted(command: Command, recorded: RecordedEvent, *, inherited: int, is_duplicate: bool) -> Accepted:
+def _event(command: Command, inherited: int) -> Event:
+    """Note the inherited number with the command: a repetition gets the first answer, whatever became of the branch."""
+    event = command.as_event()
+    return replace(event, metadata={**event.metadata, _INHERITED: inherited}) if inherited else event
+
+
+def _accepted(command: Command, recorded: RecordedEvent, *, is_duplicate: bool) -> Accepted:
+    inherited = int(recorded.event.metadata.get(_INHERITED, 0))
     return Accepted(
         command_id=command.command_id,
         database=command.db_name,

@@ -218,6 +218,22 @@ def test_a_repetition_on_a_branch_gets_the_first_answer_also_when_the_branch_is_
     assert (send().position, send().is_duplicate) == (first.position, True)
 
 
+def test_a_repetition_gets_the_first_number_also_when_the_branch_began_anew(path: WritePath) -> None:
+    chosen = {"command_id": "7c9a4f3e-8f5e-4c53-9a6c-0d7a3c7a2f10"}
+
+    def send() -> Accepted:
+        return path.commands.update_instance("shop", "dev", "Item", "a", {"name": "x"}, expected_seq=2, **chosen)
+
+    first = send()
+    path.settle()
+    path.commands.delete_branch("shop", "dev")
+    path.settle()
+    assert send().sequence_number == first.sequence_number == 3
+    update(path, 2, branch="main", name="later")
+    branch(path, "dev")
+    assert send().sequence_number == 3
+
+
 def test_status_and_lineage_tell_the_numbers_that_reads_tell(path: WritePath) -> None:
     done = update(path, 2, name="b")
     (event,) = path.outcomes()[done.command_id]
