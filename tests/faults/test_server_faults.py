@@ -115,7 +115,6 @@ def _server(request, own_module_server, name: str):
 _MADE: pytest.StashKey[dict] = pytest.StashKey()
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("site", SERVERS, indirect=True)
 def test_a_server_killed_under_load_costs_time_only(site: Site):
     server = site.stack.servers[site.name]
