@@ -16,10 +16,9 @@ from spice_core.services.event_log.limits import LogLimits
 from spice_core.services.event_log.pack import pack_prefix, parse_pack, range_of
 from spice_core.services.event_log.segment import parse_segment
 from spice_core.services.event_log.segments import Segments
-from spice_core.services.event_log.store_checks import INSTALLATION, installation_of, refuse_overwriting_store
+from spice_core.services.event_log.store_checks import DATABASES, INSTALLATION, installation_of, refuse_overwriting_store
 from spice_core.services.event_log.verifier import Verifier, VerifyReport
 
-DATABASES = "_databases/"
 _DATASETS = "datasets/"
 _PAGE = 1000
 _AT_ONCE = 8

@@ -34,11 +34,9 @@ from spice_core.services.event_log.packing_thread import PackingThread
 from spice_core.services.event_log.preparation import prepare
 from spice_core.services.event_log.reader import LogHead, LogReader
 from spice_core.services.event_log.segments import Segments
-from spice_core.services.event_log.store_checks import join_installation, refuse_overwriting_store
+from spice_core.services.event_log.store_checks import DATABASES, join_installation, refuse_overwriting_store
 from spice_core.services.event_log.tail import Tail
 from spice_core.services.event_log.verifier import Progress, Verifier, VerifyReport
-
-_DATABASES = "_databases/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +233,15 @@ class EventLog:
         self._check_open()
         names: list[str] = []
         after = ""
-        while keys := self._store.list_keys(_DATABASES, after=after):
-            names += [key.removeprefix(_DATABASES) for key in keys]
+        while keys := self._store.list_keys(DATABASES, after=after):
+            names += [key.removeprefix(DATABASES) for key in keys]
             after = keys[-1]
         return names
 
     def exists(self, database: str) -> bool:
         """Whether the database has a log; a deleted database keeps it."""
         self._check_open()
-        return database in self._appenders or self._store.size(_DATABASES + _checked(database)) is not None
+        return database in self._appenders or self._store.size(DATABASES + _checked(database)) is not None
 
     def wait(self, *, seconds: float) -> None:
         """Return when this process appended something since this thread's last `wait`, at the latest after `seconds`."""
@@ -339,7 +337,7 @@ class EventLog:
         appender = self._appenders.get(database)
         if appender is not None:
             return appender
-        marker = _DATABASES + _checked(database)
+        marker = DATABASES + _checked(database)
         if create:
             self._mark(marker)
         elif self._store.size(marker) is None:

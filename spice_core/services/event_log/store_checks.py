@@ -9,6 +9,9 @@ from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import Ledger
 from spice_core.ports.object_store import ObjectStore
 
+DATABASES = "_databases/"
+"""What the keys that name the databases begin with."""
+
 INSTALLATION = "_installation"
 _PROBES = "_probes/"
 

@@ -98,7 +98,7 @@ def test_a_cut_connection_is_the_callers_error_class_and_the_next_one_works(clea
     with pool.connection() as connection:
         pid = connection.execute("SELECT pg_backend_pid()").fetchone()
     with psycopg.connect(clean_database, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", pid)
+        other.execute("SELECT pg_terminate_backend(%s, 10000)", pid)  # back when the backend is gone
     with pool.connection() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     pool.close()
