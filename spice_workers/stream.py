@@ -72,7 +72,7 @@ class Stream:
         self._parts = parts
         self._parked: dict[str, str] = {}
         self._claimed: tuple[int, int] = (0, 0)
-        self._pending: list[RecordedEvent] = []
+        self._pending: Sequence[RecordedEvent] = []
         self._failures = 0
         self._idle_since: float | None = None
         self._gives_way = False
@@ -184,16 +184,15 @@ class Stream:
         if self._pending:
             return self._pending
         limit = max(self._parts.limits.batch, self.handler.batch)
-        polled = self._parts.feed.poll(self.handler.name, self.database, after=self.position, limit=limit)
-        fresh = {event.position: event for event in polled if event.position > self.position}
-        events = [fresh[position] for position in sorted(fresh)]
-        if not events or _is_gapless(events, self.position):
-            self._pending = events
-            return events
-        self._parts.metrics.gap(self.handler.name, self.database)
-        events = self._parts.log.read(self.database, after=self.position, limit=limit)
-        if not events or not _is_gapless(events, self.position):
-            raise StoreUnavailable(f"the feed is ahead of what the log of {self.database} shows behind position {self.position}")
+        events = self._parts.feed.poll(self.handler.name, self.database, after=self.position, limit=limit)
+        if not _is_gapless(events, self.position):
+            events = _in_order(events, self.position)
+        if not _is_gapless(events, self.position):
+            self._parts.metrics.gap(self.handler.name, self.database)
+            events = self._parts.log.read(self.database, after=self.position, limit=limit)
+            if not events or not _is_gapless(events, self.position):
+                message = f"the feed is ahead of what the log of {self.database} shows behind position {self.position}"
+                raise StoreUnavailable(message)
         self._pending = events
         return events
 
@@ -326,4 +325,10 @@ class Stream:
 
 
 def _is_gapless(events: Sequence[RecordedEvent], after: int) -> bool:
-    return events[0].position == after + 1 and events[-1].position - after == len(events)
+    return [event.position for event in events] == list(range(after + 1, after + 1 + len(events)))
+
+
+def _in_order(events: Sequence[RecordedEvent], after: int) -> list[RecordedEvent]:
+    """Return those behind position `after` by position, each once."""
+    fresh = {event.position: event for event in events if event.position > after}
+    return [fresh[position] for position in sorted(fresh)]

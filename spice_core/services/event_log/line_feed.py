@@ -52,8 +52,7 @@ def event_of_line(database: str, segment: int, line: bytes) -> RecordedEvent:
         CorruptSegment: it is no line of a log.
     """
     try:
-        fields = orjson.loads(line[: line.index(_ACTOR)] + b"}")
-        metadata = orjson.loads(line[line.rindex(_METADATA) + len(_METADATA) : -1])
+        fields = orjson.loads(line[: line.index(_ACTOR)] + line[line.rindex(_METADATA) :])
         event = Event(
             fields["event_id"],
             fields["event_type"],
@@ -61,7 +60,7 @@ def event_of_line(database: str, segment: int, line: bytes) -> RecordedEvent:
             fields["aggregate_id"],
             datetime.fromisoformat(fields["occurred_at"]),
             _NOTHING,
-            metadata,
+            fields["metadata"],
             sequence_number=fields["sequence_number"],
         )
         return RecordedEvent(database, fields["position"], segment, event)
