@@ -194,6 +194,12 @@ class MappingNotFound(NotFound):
     code = "mapping_not_found"
 
 
+class RecordNotFound(NotFound):
+    """The catalogue has no such record (connection, link type, ingest request, …)."""
+
+    code = "record_not_found"
+
+
 class ObjectNotFound(NotFound):
     """The object store holds nothing under this key."""
 

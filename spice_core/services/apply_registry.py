@@ -1,10 +1,11 @@
-"""The registry handler: makes the catalogue what the commands on datasets, mappings and runs say."""
+"""The registry handler: makes the catalogue what the commands on datasets, mappings, runs and records say."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from spice_core.domain import naming
+from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
 from spice_core.domain.commands import Command, CommandType, command_of
 from spice_core.domain.dataset_records import (
     mapping_as_json,
@@ -30,6 +31,8 @@ _TYPES = frozenset(
         CommandType.SAVE_MAPPING,
         CommandType.DELETE_MAPPING,
         CommandType.RECORD_OBJECTIFY_RUN,
+        CommandType.SAVE_RECORD,
+        CommandType.DELETE_RECORD,
     }
 )
 _EVENT_TYPES = frozenset(f"{command_type}_REQUESTED" for command_type in _TYPES)
@@ -50,9 +53,8 @@ class RegistryHandler(Handler):
         self._registry = registry
 
     def wants(self, event: RecordedEvent) -> bool:
-        """Whether it is a command on a dataset, a mapping or a run, or the end of the database."""
-        kind = event.event.event_type
-        return (kind in _EVENT_TYPES and event.event.is_command) or kind == _DATABASE_DELETED
+        """Whether it is a command on something in the catalogue, or the end of the database."""
+        return is_catalogue_command(event) or event.event.event_type == _DATABASE_DELETED
 
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         """Apply the changes of `events` in one commit, then append what happened; see `Handler.handle`."""
@@ -60,7 +62,7 @@ class RegistryHandler(Handler):
         happened: list[Event] = []
         for event in events:
             if event.event.event_type == _DATABASE_DELETED:
-                changes += self._removals(database, event.position)
+                changes += catalogue_removals(self._registry, database, before=event.position)
                 continue
             item = placed(event)
             try:
@@ -75,12 +77,17 @@ class RegistryHandler(Handler):
         if happened:
             self._log.append(database, happened)
 
-    def _removals(self, database: str, position: int) -> list[RegistryChange]:
-        return [
-            RegistryChange(position, delete_dataset=dataset.dataset_id)
-            for dataset in self._registry.datasets(database)
-            if dataset.position < position
-        ]
+
+def is_catalogue_command(event: RecordedEvent) -> bool:
+    """Whether it is a command that `registry_changes` knows."""
+    return event.event.event_type in _EVENT_TYPES and event.event.is_command
+
+
+def catalogue_removals(registry: Registry, database: str, *, before: int) -> list[RegistryChange]:
+    """Return the changes that empty the catalogue of a database whose end stands at position `before`."""
+    datasets = [dataset.dataset_id for dataset in registry.datasets(database) if dataset.position < before]
+    gone = [RegistryChange(before, delete_dataset=dataset_id) for dataset_id in datasets]
+    return [*gone, RegistryChange(before, delete_records_before=before)]
 
 
 def registry_changes(event: RecordedEvent) -> list[RegistryChange]:
@@ -101,6 +108,8 @@ def _decide(command: Command, item: Placed) -> tuple[list[RegistryChange], dict[
         case CommandType.DELETE_MAPPING:
             mapping_id = str(payload["mapping_id"])
             return [RegistryChange(position, delete_mapping=mapping_id)], {"mapping_id": mapping_id}
+        case CommandType.SAVE_RECORD | CommandType.DELETE_RECORD:
+            return _change_record(command, item)
         case _:
             run = run_of_json(payload)
             return [RegistryChange(position, put_run=run)], run_as_json(run)
@@ -127,3 +136,25 @@ def _register(command: Command, item: Placed) -> tuple[list[RegistryChange], dic
         "version_id": version.version_id,
         "version": version_as_json(version),
     }
+
+
+def _change_record(command: Command, item: Placed) -> tuple[list[RegistryChange], dict[str, Any]]:
+    kind, record_id = RecordKind(command.aggregate_type), command.aggregate_id
+    if command.command_type is CommandType.DELETE_RECORD:
+        return [RegistryChange(item.position, delete_record=(kind, record_id))], {"kind": kind, "record_id": record_id}
+    document, parent, status = dict(command.payload["document"]), str(command.payload["parent"]), str(command.payload["status"])
+    record = CatalogueRecord(
+        kind=kind,
+        record_id=record_id,
+        database=command.db_name,
+        branch=command.branch,
+        document=document,
+        parent=parent,
+        status=status,
+        version=item.sequence_number,
+        position=item.position,
+        changed_at=command.created_at,
+        changed_by=command.created_by,
+    )
+    data = {"kind": kind, "record_id": record_id, "parent": parent, "status": status, "document": document}
+    return [RegistryChange(item.position, put_record=record)], data

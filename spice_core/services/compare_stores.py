@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
 
+from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.graph import ONTOLOGY_CLASS, Direction
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.domain.search import SearchQuery
@@ -255,6 +256,8 @@ def _catalogue(stores: LogStores, database: str) -> Rows:
         yield from ((f"version {version.version_id}", _plain(version)) for version in versions)
     yield from ((f"mapping {mapping.mapping_id}", _plain(mapping)) for mapping in registry.mappings(database))
     yield from ((f"run {run.run_id}", _plain(run)) for run in registry.runs(database, limit=_ANY))
+    for kind in RecordKind:
+        yield from ((f"{kind} {found.record_id}", _plain(found)) for found in registry.records(database, kind, limit=_ANY))
 
 
 def _by_key(rows: Rows) -> dict[str, object]:

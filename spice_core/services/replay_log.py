@@ -10,7 +10,7 @@ from spice_core.ports.ledger import Ledger
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry, RegistryChange
 from spice_core.ports.search_index import SearchIndex
-from spice_core.services.apply_registry import registry_changes
+from spice_core.services.apply_registry import catalogue_removals, is_catalogue_command, registry_changes
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.project_audit import AuditProjector
 from spice_core.services.project_lineage import lineage_records
@@ -98,14 +98,9 @@ def _catalogue(database: str, events: list[RecordedEvent], registry: Registry, n
         event = recorded.event
         changes: list[RegistryChange] = []
         if event.event_type == DATABASE_DELETED and not event.is_command:
-            changes = _removals(registry, database, before=recorded.position)
-        elif event.is_command and event.aggregate_type in {"Dataset", "Mapping", "Run"} and event.event_id in names.told:
+            changes = catalogue_removals(registry, database, before=recorded.position)
+        elif is_catalogue_command(recorded) and event.event_id in names.told:
             position = names.told[event.event_id] or recorded.position
             changes = registry_changes(replace(recorded, position=position))
         if changes:
             registry.apply(database, changes, position=recorded.position)
-
-
-def _removals(registry: Registry, database: str, *, before: int) -> list[RegistryChange]:
-    datasets = registry.datasets(database)
-    return [RegistryChange(before, delete_dataset=found.dataset_id) for found in datasets if found.position < before]

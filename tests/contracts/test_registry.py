@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
 from spice_core.domain.datasets import ClassMapping, Column, Dataset, DatasetVersion, FieldMapping, ObjectifyRun
 from spice_core.errors import Closed
 from spice_core.ports.registry import Registry, RegistryChange
@@ -153,3 +154,43 @@ def test_every_method_of_a_closed_registry_raises(registry: Registry):
     for call in calls:
         with pytest.raises(Closed):
             call()
+
+
+def record(record_id: str, *, kind: RecordKind = RecordKind.WATCH, parent: str = "", status: str = "") -> CatalogueRecord:
+    document = {"name": record_id, "열": [1, None, {"a": 1.5}]}
+    return CatalogueRecord(kind, record_id, "db", "main", document, parent, status, 3, 0, AT, "ann")
+
+
+def test_records_come_back_as_they_were_put_those_put_last_first(registry: Registry):
+    changes = [
+        RegistryChange(1, put_record=record("db:b", parent="p", status="open")),
+        RegistryChange(2, put_record=record("db:a", parent="p", status="done")),
+        RegistryChange(3, put_record=record("db:b", kind=RecordKind.GATE)),
+        RegistryChange(4, put_record=record("db:c", status="open")),
+    ]
+    registry.apply("db", changes, position=4)
+    assert registry.record("db", RecordKind.WATCH, "db:b") == replace(record("db:b", parent="p", status="open"), position=1)
+    assert registry.record("db", RecordKind.LINK_TYPE, "db:b") is None
+    assert registry.record("other", RecordKind.WATCH, "db:b") is None
+    names = [found.record_id for found in registry.records("db", RecordKind.WATCH)]
+    assert names == ["db:c", "db:a", "db:b"]
+    assert [found.record_id for found in registry.records("db", RecordKind.WATCH, parent="p")] == ["db:a", "db:b"]
+    assert [found.record_id for found in registry.records("db", RecordKind.WATCH, status="open", limit=1)] == ["db:c"]
+    assert registry.databases() == []
+
+
+def test_a_record_put_again_is_replaced_and_a_deleted_one_is_gone(registry: Registry):
+    registry.apply("db", [RegistryChange(1, put_record=record("db:a", status="open"))], position=1)
+    changed = replace(record("db:a", status="done"), version=4, document={})
+    registry.apply("db", [RegistryChange(2, put_record=changed), RegistryChange(1, put_record=record("db:late"))], position=2)
+    assert registry.records("db", RecordKind.WATCH) == [replace(changed, position=2)]
+    registry.apply("db", [RegistryChange(3, delete_record=(RecordKind.WATCH, "db:a"))], position=3)
+    assert registry.records("db", RecordKind.WATCH) == []
+
+
+def test_records_of_an_ended_database_are_gone_and_later_ones_stay(registry: Registry):
+    first = [RegistryChange(1, put_record=record("db:a")), RegistryChange(5, put_record=record("db:b"))]
+    registry.apply("db", [*first, RegistryChange(6, delete_records_before=5)], position=6)
+    assert [found.record_id for found in registry.records("db", RecordKind.WATCH)] == ["db:b"]
+    registry.reset("db")
+    assert registry.records("db", RecordKind.WATCH) == []

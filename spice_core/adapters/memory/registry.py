@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
 from spice_core.domain.datasets import ClassMapping, Dataset, DatasetVersion, ObjectifyRun
 from spice_core.errors import Closed
 from spice_core.ports.registry import Registry, RegistryChange
@@ -16,6 +17,7 @@ class _Catalogue:
     versions: dict[str, DatasetVersion] = field(default_factory=dict)
     mappings: dict[str, ClassMapping] = field(default_factory=dict)
     runs: dict[str, ObjectifyRun] = field(default_factory=dict)
+    records: dict[tuple[RecordKind, str], CatalogueRecord] = field(default_factory=dict)
 
 
 class MemoryRegistry(Registry):
@@ -71,6 +73,16 @@ class MemoryRegistry(Registry):
         found = [entry for entry in self._of(database).datasets.values() if entry.position > position]
         return sorted(found, key=lambda entry: entry.position)[:limit]
 
+    def record(self, database: str, kind: RecordKind, record_id: str) -> CatalogueRecord | None:
+        return self._of(database).records.get((kind, record_id))
+
+    def records(
+        self, database: str, kind: RecordKind, *, parent: str | None = None, status: str | None = None, limit: int = 1000
+    ) -> list[CatalogueRecord]:
+        found = [entry for entry in self._of(database).records.values() if entry.kind is kind]
+        asked = [entry for entry in found if parent in (None, entry.parent) and status in (None, entry.status)]
+        return sorted(asked, key=lambda entry: -entry.position)[:limit]
+
     def close(self) -> None:
         self._is_closed = True
 
@@ -96,6 +108,16 @@ def _apply(catalogue: _Catalogue, change: RegistryChange) -> None:
     if change.put_run:
         catalogue.runs.pop(change.put_run.run_id, None)  # put again: newest
         catalogue.runs[change.put_run.run_id] = change.put_run
+    _apply_record(catalogue, change)
+
+
+def _apply_record(catalogue: _Catalogue, change: RegistryChange) -> None:
+    if (record := change.put_record) is not None:
+        catalogue.records[record.kind, record.record_id] = replace(record, position=change.position)
+    if change.delete_record:
+        catalogue.records.pop(change.delete_record, None)
+    if (end := change.delete_records_before) is not None:
+        catalogue.records = {key: record for key, record in catalogue.records.items() if record.position >= end}
 
 
 def _put_version(catalogue: _Catalogue, version: DatasetVersion, position: int) -> None:

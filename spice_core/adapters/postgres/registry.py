@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.queries import load_queries
+from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
 from spice_core.domain.dataset_records import (
     dataset_as_json,
     dataset_of_json,
@@ -83,6 +84,16 @@ class PostgresRegistry(Registry):
         rows = self._rows("changed_since", {"database": database, "position": position, "limit": limit})
         return [_dataset(row) for row in rows]
 
+    def record(self, database: str, kind: RecordKind, record_id: str) -> CatalogueRecord | None:
+        rows = self._rows("record", (database, kind, record_id))
+        return _record(database, kind, rows[0]) if rows else None
+
+    def records(
+        self, database: str, kind: RecordKind, *, parent: str | None = None, status: str | None = None, limit: int = 1000
+    ) -> list[CatalogueRecord]:
+        asked = {"database": database, "kind": kind, "parent": parent, "status": status, "limit": limit}
+        return [_record(database, kind, row) for row in self._rows("records", asked)]
+
     def close(self) -> None:
         self._is_closed = True
 
@@ -114,6 +125,23 @@ def _statements(change: RegistryChange) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "delete_mapping", {"id": change.delete_mapping}
     if (run := change.put_run) is not None:
         yield "put_run", {"id": run.run_id, "mapping_id": run.mapping_id, "record": Jsonb(run_as_json(run))}
+    yield from _record_statements(change)
+
+
+def _record_statements(change: RegistryChange) -> Iterator[tuple[str, dict[str, Any]]]:
+    if (record := change.put_record) is not None:
+        columns = {name: getattr(record, name) for name in ("branch", "parent", "status", "version", "changed_at", "changed_by")}
+        yield "put_record", {"kind": record.kind, "id": record.record_id, **columns, "document": Jsonb(dict(record.document))}
+    if change.delete_record is not None:
+        kind, record_id = change.delete_record
+        yield "delete_record", {"kind": kind, "id": record_id}
+    if change.delete_records_before is not None:
+        yield "delete_records", {"before": change.delete_records_before}
+
+
+def _record(database: str, kind: RecordKind, row: Sequence[Any]) -> CatalogueRecord:
+    record_id, branch, document, parent, status, version, position, changed_at, changed_by = row
+    return CatalogueRecord(kind, record_id, database, branch, document, parent, status, version, position, changed_at, changed_by)
 
 
 def _dataset(row: Sequence[Any]) -> Dataset:

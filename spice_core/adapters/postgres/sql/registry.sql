@@ -13,7 +13,8 @@ UPDATE spice_registry.positions SET position = %(position)s WHERE database = %(d
 WITH a AS (DELETE FROM spice_registry.datasets WHERE database = %(database)s),
      b AS (DELETE FROM spice_registry.versions WHERE database = %(database)s),
      c AS (DELETE FROM spice_registry.mappings WHERE database = %(database)s),
-     d AS (DELETE FROM spice_registry.runs WHERE database = %(database)s)
+     d AS (DELETE FROM spice_registry.runs WHERE database = %(database)s),
+     e AS (DELETE FROM spice_registry.records WHERE database = %(database)s)
 DELETE FROM spice_registry.positions WHERE database = %(database)s;
 
 -- name: put_dataset
@@ -84,4 +85,32 @@ SELECT record FROM spice_registry.mappings
 -- name: runs
 SELECT record FROM spice_registry.runs
  WHERE database = %(database)s AND (%(mapping_id)s::text IS NULL OR mapping_id = %(mapping_id)s)
+ ORDER BY position DESC LIMIT %(limit)s;
+
+-- name: put_record
+INSERT INTO spice_registry.records
+       (database, kind, record_id, branch, parent, status, version, position, changed_at, changed_by, document)
+VALUES (%(database)s, %(kind)s, %(id)s, %(branch)s, %(parent)s, %(status)s, %(version)s, %(position)s, %(changed_at)s,
+        %(changed_by)s, %(document)s)
+ON CONFLICT (database, kind, record_id) DO UPDATE
+   SET branch = excluded.branch, parent = excluded.parent, status = excluded.status, version = excluded.version,
+       position = excluded.position, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
+       document = excluded.document;
+
+-- name: delete_record
+DELETE FROM spice_registry.records WHERE database = %(database)s AND kind = %(kind)s AND record_id = %(id)s;
+
+-- name: delete_records
+DELETE FROM spice_registry.records WHERE database = %(database)s AND position < %(before)s;
+
+-- name: record
+SELECT record_id, branch, document, parent, status, version, position, changed_at, changed_by
+  FROM spice_registry.records WHERE database = %s AND kind = %s AND record_id = %s;
+
+-- name: records
+SELECT record_id, branch, document, parent, status, version, position, changed_at, changed_by
+  FROM spice_registry.records
+ WHERE database = %(database)s AND kind = %(kind)s
+   AND (%(parent)s::text IS NULL OR parent = %(parent)s)
+   AND (%(status)s::text IS NULL OR status = %(status)s)
  ORDER BY position DESC LIMIT %(limit)s;
