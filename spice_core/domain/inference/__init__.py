@@ -6,7 +6,7 @@ digits before and behind the point).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,7 +84,7 @@ def infer_types(evidence: Mapping[str, Evidence]) -> dict[str, ColumnType]:
 
 def infer_type(column: str, facts: Evidence) -> ColumnType:
     """Return the type of one column by its own evidence; text where nothing fits well enough."""
-    given = _given(facts)
+    given = given_values(facts)
     if given <= 0:
         return ColumnType(column, "string", 0.0, "the column has no values")
     for candidate in (_boolean, _compact_date, _number, _date, _date_time, _identifier):
@@ -94,7 +94,11 @@ def infer_type(column: str, facts: Evidence) -> ColumnType:
     return _text(column, facts, given)
 
 
-def _given(facts: Evidence) -> int:
+def given_values(facts: Evidence, null_words: Iterable[str] | None = None) -> int:
+    """Return how many values a column has; `null_words` (None: all that were seen) stand for nothing."""
+    if null_words is not None:
+        counts = {**dict(facts["values"]), **facts["null_words"]}
+        return int(facts["total"]) - int(facts["empty"]) - sum(int(counts.get(word, 0)) for word in set(null_words))
     return int(facts["total"]) - int(facts["empty"]) - int(sum(facts["null_words"].values()))
 
 
@@ -268,7 +272,7 @@ def _is_null(word: str, facts: Evidence, nulls_elsewhere: set[str]) -> bool:
 
 
 def _risks(entry: ColumnType, facts: Evidence) -> Iterator[str]:
-    total, given = int(facts["total"]), _given(facts)
+    total, given = int(facts["total"]), given_values(facts)
     nulls = total - given if entry.reading else int(facts["empty"]) + sum(facts["null_words"][w] for w in entry.null_words)
     tests = (
         ("no_sample_rows", total == 0),
