@@ -65,6 +65,16 @@ def parse_with_lines(sample: str, delimiter: str, quote: str) -> list[tuple[int,
         before = reader.line_num
 
 
+def is_number(text: str) -> bool:
+    """Return whether a trimmed text is a number, with or without sign, brackets, currency or percent."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def is_date(text: str) -> bool:
+    """Return whether a trimmed text is a date of numbers, with or without a time, or a time."""
+    return _DATE.fullmatch(text) is not None
+
+
 def table_bounds(rows: Sequence[Sequence[str]]) -> tuple[int, int | None, int]:
     """Return (index of the first row of the table, index of its header or None, number of columns).
 
@@ -122,7 +132,7 @@ def _judge(rows: Sequence[Sequence[str]], delimiter: str, quote: str) -> Layout 
 def _cell_score(cell: str) -> float:
     if cell.casefold() in _NULLS:
         return 0.7
-    if _NUMBER.fullmatch(cell) or _DATE.fullmatch(cell):
+    if is_number(cell) or is_date(cell):
         return 1.0
     if _WORD.fullmatch(cell) or _IDENTIFIER.fullmatch(cell):
         return 0.9
@@ -173,7 +183,7 @@ def _is_header(first: Sequence[str], body: Sequence[Sequence[str]], columns: int
 
 def _is_value(text: str) -> bool:
     is_year = text.isdigit() and len(text) == 4 and 1800 <= int(text) <= 2200  # years head columns of wide tables
-    return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text)) and not is_year
+    return (is_number(text) or is_date(text)) and not is_year
 
 
 def _differs(name: str, values: Sequence[str]) -> bool:
@@ -181,5 +191,5 @@ def _differs(name: str, values: Sequence[str]) -> bool:
     given = [value for value in values if value.casefold() not in _NULLS]
     if not name or not given:
         return False
-    valued = sum(bool(_NUMBER.fullmatch(value) or _DATE.fullmatch(value)) for value in given)
+    valued = sum(is_number(value) or is_date(value) for value in given)
     return valued / len(given) > 0.8
