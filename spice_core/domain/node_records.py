@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from spice_core.domain.graph import Node, Provenance, Removal
+from spice_core.domain.plain_values import plain_value
 from spice_core.errors import InvalidInput
 
 LONGEST_KEY = 2_600
@@ -33,7 +34,7 @@ def encode_change(change: Node | Removal) -> bytes:
                 _check_length(target)
         record |= {"d": change.document, "l": {name: _compact(change, name) for name in change.links}}
     try:
-        data = orjson.dumps(record, default=_plain, option=_OPTIONS)
+        data = orjson.dumps(record, default=plain_value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(f"{change.key!r} cannot be stored: {error}") from error
     if b"\\u0000" in data and _holds_nul(orjson.loads(data)):
@@ -120,14 +121,6 @@ def _provenance_record(provenance: Provenance) -> list[Any]:
 def _provenance(record: Sequence[Any]) -> Provenance:
     event_id, command_id, actor, moment, source = record
     return Provenance(event_id, command_id, actor, datetime.fromisoformat(moment), source)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, float):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def _holds_nul(value: Any) -> bool:

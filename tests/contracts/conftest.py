@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from dataset_places import Harness, datasets_over, local_objects, memory_datasets, s3_objects
-from deliveries import Arrivals, Delivery, delivery_of, kafka_arrivals, kafka_delivery, memory_arrivals
+from dataset_places import datasets_over, local_objects, memory_datasets, s3_objects
+from deliveries import delivery_of, kafka_arrivals, kafka_delivery, memory_arrivals
 from event_log_world import World, world
 from graph_samples import Writer
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -50,15 +50,9 @@ from spice_core.adapters.redis.status_cache import RedisStatusCache
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.ports.graph_store import GraphStore
-from spice_core.ports.ledger import Ledger
 from spice_core.ports.object_store import ObjectStore
-from spice_core.ports.rate_limiter import RateLimiter
-from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore, Projection
-from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
-from spice_core.ports.status_cache import StatusCache
 from spice_core.ports.tracer import SilentTracer, Tracer
-from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.feed import LogEventFeed
 
 Opener = Callable[[pytest.FixtureRequest], AbstractContextManager[Any]]
@@ -270,16 +264,30 @@ def rows(*ports: str) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=rows("Ledger"))
-def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    with request.param(request) as opened:
-        yield opened
+def _each(*ports: str) -> Callable[[pytest.FixtureRequest], Any]:
+    """Return a fixture that opens each adapter of `ports` in turn."""
+
+    @pytest.fixture(params=rows(*ports))
+    def opened(request: pytest.FixtureRequest) -> Iterator[Any]:
+        with request.param(request) as adapter:
+            yield adapter
+
+    return opened
 
 
-@pytest.fixture(params=rows("WorkLedger"))
-def work(request: pytest.FixtureRequest) -> Iterator[WorkLedger]:
-    with request.param(request) as opened:
-        yield opened
+ledger = _each("Ledger")
+work = _each("WorkLedger")
+statuses = _each("CommandStatuses")
+lineage = _each("LineageStore")
+audit = _each("AuditStore")
+projection = _each("CommandStatuses", "LineageStore", "AuditStore")
+registry = _each("Registry")
+limiter = _each("RateLimiter")
+cache = _each("StatusCache")
+delivery = _each("EventFeed")
+arrivals = _each("EventPublisher")
+harness = _each("DatasetStore")
+tracer = _each("Tracer")
 
 
 @pytest.fixture(params=rows("GraphStore"))
@@ -292,48 +300,6 @@ def writer(request: pytest.FixtureRequest) -> Iterator[Writer]:
         store.close()
 
 
-@pytest.fixture(params=rows("CommandStatuses"))
-def statuses(request: pytest.FixtureRequest) -> Iterator[CommandStatuses]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("LineageStore"))
-def lineage(request: pytest.FixtureRequest) -> Iterator[LineageStore]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("AuditStore"))
-def audit(request: pytest.FixtureRequest) -> Iterator[AuditStore]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("CommandStatuses", "LineageStore", "AuditStore"))
-def projection(request: pytest.FixtureRequest) -> Iterator[Projection]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("Registry"))
-def registry(request: pytest.FixtureRequest) -> Iterator[Registry]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("RateLimiter"))
-def limiter(request: pytest.FixtureRequest) -> Iterator[RateLimiter]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("StatusCache"))
-def cache(request: pytest.FixtureRequest) -> Iterator[StatusCache]:
-    with request.param(request) as opened:
-        yield opened
-
-
 @pytest.fixture(params=rows("ObjectStore"))
 def open_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], ObjectStore]]:
     """Opens the same store again and again, as several processes do."""
@@ -344,30 +310,6 @@ def open_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], ObjectSt
 @pytest.fixture(params=rows("EventLog"))
 def place(request: pytest.FixtureRequest) -> Iterator[World]:
     """One store and one ledger, and logs over them as processes have."""
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("EventFeed"))
-def delivery(request: pytest.FixtureRequest) -> Iterator[Delivery]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("EventPublisher"))
-def arrivals(request: pytest.FixtureRequest) -> Iterator[Arrivals]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("DatasetStore"))
-def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    with request.param(request) as opened:
-        yield opened
-
-
-@pytest.fixture(params=rows("Tracer"))
-def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
     with request.param(request) as opened:
         yield opened
 

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from spice_core.domain.events import Event, RecordedEvent
+from spice_core.domain.plain_values import plain_value
 from spice_core.errors import CorruptSegment, InvalidEvent
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def encode_event(event: Event) -> bytes:
 def to_json(document: object, event: Event, *, options: int = _OPTIONS) -> bytes:
     """Return `document`, a part of `event`, as JSON; raises `InvalidEvent` where it is none."""
     try:
-        return orjson.dumps(document, default=_plain, option=options)
+        return orjson.dumps(document, default=plain_value, option=options)
     except TypeError as error:
         raise InvalidEvent(f"Event {event.event_id} is not JSON: {error}") from error
 
@@ -187,11 +188,3 @@ def _recorded(database: str, segment: int, fields: Mapping[str, Any]) -> Recorde
         fields["sequence_number"],
     )
     return RecordedEvent(database, fields["position"], segment, event)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, float):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
