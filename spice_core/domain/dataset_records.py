@@ -15,6 +15,7 @@ def version_as_json(version: DatasetVersion) -> dict[str, Any]:
         "columns": [asdict(column) for column in version.columns],
         "primary_key_candidates": [list(names) for names in version.primary_key_candidates],
         "created_at": version.created_at.isoformat(),
+        "notes": list(version.notes),
     }
 
 
@@ -24,6 +25,7 @@ def version_of_json(record: Mapping[str, Any]) -> DatasetVersion:
     values["columns"] = tuple(Column(**_known(Column, column)) for column in record["columns"])
     values["primary_key_candidates"] = tuple(tuple(names) for names in record["primary_key_candidates"])
     values["created_at"] = datetime.fromisoformat(record["created_at"])
+    values["notes"] = tuple(record.get("notes", ()))
     return DatasetVersion(**values)
 
 

@@ -31,6 +31,11 @@ class DatasetVersion:
         columns: in file order.
         schema_hash: sha256 hex over names and types.
         primary_key_candidates: column lists, best first.
+        region: where in its file the table lies: `format`, and of a found table sheet, box, mode, headers, confidence, …
+        notes: for people: what stands around the table, and what was changed on the way.
+        schema_diff: against the version before (`against`), see `compare_schemas`; empty for a first version.
+        sample_path: the key of a JSON list of its first rows.
+        request_id: the ingest request that made it; `source`: what that said of where the file came from.
     """
 
     version_id: str
@@ -52,6 +57,12 @@ class DatasetVersion:
     rejects_path: str | None = None
     dialect: Mapping[str, Any] = field(default_factory=dict)
     content_id: str = ""
+    region: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    schema_diff: Mapping[str, Any] = field(default_factory=dict)
+    sample_path: str | None = None
+    request_id: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,9 @@ class ClassMapping:
         on_missing_target: `reject_row`, `drop_link` or `fail`.
         on_removed_row: `delete` or `keep`.
         auto_run: whether a new version is objectified by itself.
+        default_edit_policy: who wins where a person changed a field: `source_wins`, `edit_wins` or `newest`.
+        edit_policy: the same by target field, where it differs.
+        target_field_types: the types that whoever wrote the mapping takes the target fields to have; checked, never applied.
     """
 
     mapping_id: str
@@ -100,6 +114,13 @@ class ClassMapping:
     on_removed_row: str = "delete"
     auto_run: bool = True
     version: int = 1
+    default_edit_policy: str = "source_wins"
+    edit_policy: Mapping[str, str] = field(default_factory=dict)
+    target_field_types: Mapping[str, str] = field(default_factory=dict)
+
+    def edit_policy_of(self, name: str) -> str:
+        """Return who wins where a person changed target field `name`."""
+        return self.edit_policy.get(name, self.default_edit_policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +128,8 @@ class ObjectifyRun:
     """The result of objectifying one version by one mapping.
 
     `rows` counts the version's rows, `unchanged` those that needed no command. `reasons` counts rejects, dropped links and
-    empty links by reason, `samples` names some of them.
+    empty links by reason, `samples` names some of them. `edits_kept` counts the fields whose edit stood against another value
+    of the source, `edits_overwritten` those whose edit gave way.
     """
 
     run_id: str
@@ -127,3 +149,5 @@ class ObjectifyRun:
     seconds: float = 0.0
     started_at: datetime | None = None
     mapping_version: int = 0
+    edits_kept: int = 0
+    edits_overwritten: int = 0

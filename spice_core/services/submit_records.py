@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from spice_core.domain import naming
 from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
-from spice_core.domain.commands import CommandType
+from spice_core.domain.commands import Command, CommandType
 from spice_core.errors import RecordNotFound
 from spice_core.ports.registry import Registry
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
@@ -38,10 +38,28 @@ class RecordCommands:
             OptimisticConcurrencyConflict: the record is not at version `expected_seq` (0: it was never there).
             DatabaseNotFound, LogBehind, StoreUnavailable: as every command.
         """
+        draft = self.draft(
+            database, kind, record_id, document, branch=branch, parent=parent, status=status, expected_seq=expected_seq, **origin
+        )
+        return self._commands.submit(database, [draft])[0]
+
+    def draft(
+        self,
+        database: str,
+        kind: RecordKind,
+        record_id: str,
+        document: Mapping[str, Any],
+        *,
+        branch: str = naming.MAIN,
+        parent: str = "",
+        status: str = "",
+        expected_seq: int | None = None,
+        **origin: Unpack[Origin],
+    ) -> Command:
+        """Return the command of `save`, to be submitted with others as one unit."""
         command = self._commands.command(CommandType.SAVE_RECORD, database, kind, *naming.split_aggregate_id(record_id), **origin)
         payload = {"document": dict(document), "parent": parent, "status": status}
-        command = replace(command, branch=branch, payload=payload, expected_seq=expected_seq)
-        return self._commands.submit(database, [command])[0]
+        return replace(command, branch=branch, payload=payload, expected_seq=expected_seq)
 
     def delete(
         self, database: str, kind: RecordKind, record_id: str, *, expected_seq: int | None = None, **origin: Unpack[Origin]
