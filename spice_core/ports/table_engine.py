@@ -1,7 +1,7 @@
 """Tables as files: reading, profiling and comparing them with SQL engines."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,16 @@ class TextTable:
     row_count: int
     reject_count: int
     rejects: Sequence[RejectedRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedColumn:
+    """A column whose type is known before its values: a property type of `domain.values`, with digits where it is a decimal."""
+
+    name: str
+    type: str
+    precision: int | None = None
+    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,21 @@ class TableEngine(ABC):
     @abstractmethod
     def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:
         """Return how many rows of `table` have all of `columns`, and how many of these `other` has in `other_columns`."""
+
+    @abstractmethod
+    def write_rows(self, batches: Iterable[Sequence[Sequence[object]]], columns: Sequence[TypedColumn], *, into: Path) -> int:
+        """Write rows, a value per column, to a Parquet file whose columns say their types; return how many there were.
+
+        Raises `UnreadableFile` for a value that does not fit its column's type; says which column.
+        """
+
+    @abstractmethod
+    def merge_rows(self, changes: Path, *, base: Path | None, key: Sequence[str], into: Path) -> int:
+        """Write `changes`, and those rows of `base` whose `key` is not among them, to Parquet at `into`; return how many rows.
+
+        Both have the same columns. The rows are in the order of `key`, of all columns where there is none: the same rows are
+        the same bytes. Raises `UnreadableFile` where `key` is null or repeats within `changes`.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -1,18 +1,18 @@
 """The table engine in process: DuckDB over files, a fresh connection for every call."""
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb import casts, comparisons, profiles, text_tables
+from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables
 from spice_core.adapters.duckdb.connections import connect, name, parquet
 from spice_core.adapters.duckdb.values import batches
 from spice_core.errors import Closed
-from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable
+from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable, TypedColumn
 
 
 class DuckDBTableEngine(TableEngine):
@@ -67,6 +67,14 @@ class DuckDBTableEngine(TableEngine):
     def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:
         with self._connect(table, other) as connection:
             return comparisons.overlap(connection, table, columns, other, other_columns)
+
+    def write_rows(self, batches: Iterable[Sequence[Sequence[object]]], columns: Sequence[TypedColumn], *, into: Path) -> int:
+        self._check_open()
+        return merges.write_rows(batches, columns, into)
+
+    def merge_rows(self, changes: Path, *, base: Path | None, key: Sequence[str], into: Path) -> int:
+        with self._connect(*filter(None, (changes, base, into))) as connection:
+            return merges.merge_rows(connection, changes, base, key, into)
 
     def close(self) -> None:
         self._is_closed = True
