@@ -9,22 +9,26 @@
     |  |- InvalidQuery                   a filter, sort, hop or page that is not valid
     |  |- InvalidMapping                 a mapping that does not fit its dataset or class
     |  |- UnreadableFile                 an upload that is not the table it claims to be
+    |  |- InvalidSource                  a source of a connection that can never be read as it is asked for
     |  `- TooLarge                       over a size limit
     |- Unauthenticated                   no credential, or an unknown one
     |- Forbidden                         a credential without the right
     |- NotFound
     |  |- DatabaseNotFound  BranchNotFound  CommitNotFound  ClassNotFound  InstanceNotFound
-    |  `- CommandNotFound   DatasetNotFound  MappingNotFound  ObjectNotFound
+    |  |- CommandNotFound   DatasetNotFound  MappingNotFound  ObjectNotFound  RecordNotFound
+    |  `- SourceGone                     a place outside has the source no more
     |- Conflict
     |  |- OptimisticConcurrencyConflict  `expected_seq` is not the aggregate's number
     |  |- IdempotencyMismatch            a known key with another payload
     |  |- AlreadyExists                  the name is taken
     |  |- StillReferenced                others link to what should be deleted
     |  |- BreaksInstances                an ontology change that existing instances contradict
+    |  |- SourceNotAuthorized            a place outside refuses the credentials of a connection
     |  `- SlotTaken                      another writer holds this key of the object store
     |- RateLimited                       (retryable) too many requests
     |- Unavailable                       (retryable) a part is down or too slow
     |  |- StoreUnavailable  GraphUnavailable  SearchUnavailable  LedgerUnavailable  FeedUnavailable  CacheUnavailable
+    |  |- SourceUnavailable              a place outside is down, slow, or wants fewer requests
     |  |- LogBehind                      the ledger trails the log too far: slow down
     |  `- LeaseLost                      another owner holds the work now
     |- IntegrityViolation                stored bytes contradict themselves: an operator must look
@@ -118,6 +122,13 @@ class UnreadableFile(InvalidInput):
     code = "unreadable_file"
 
 
+class InvalidSource(InvalidInput):
+    """The source cannot be read as it is asked for."""
+
+    code = "invalid_source"
+    category: ClassVar[Category] = "unprocessable"
+
+
 class TooLarge(InvalidInput):
     """The request is over a size limit."""
 
@@ -206,6 +217,12 @@ class ObjectNotFound(NotFound):
     code = "object_not_found"
 
 
+class SourceGone(NotFound):
+    """The place that the connection leads to has this source no more."""
+
+    code = "source_gone"
+
+
 class Conflict(SpiceError):
     """The request contradicts the present state."""
 
@@ -250,6 +267,12 @@ class BreaksInstances(Conflict):
     """Existing instances contradict the new definition."""
 
     code = "breaks_instances"
+
+
+class SourceNotAuthorized(Conflict):
+    """The place that the connection leads to refuses its credentials."""
+
+    code = "source_not_authorized"
 
 
 class SlotTaken(Conflict):
@@ -308,6 +331,12 @@ class CacheUnavailable(Unavailable):
     """The cache does not answer; whoever uses it goes on without."""
 
     code = "cache_unavailable"
+
+
+class SourceUnavailable(Unavailable):
+    """The place that the connection leads to does not answer."""
+
+    code = "source_unavailable"
 
 
 class LogBehind(Unavailable):

@@ -138,7 +138,15 @@ class Settings(BaseSettings):
         None, validation_alias=_named("ADMIN_TOKEN", "ADMIN_API_KEY"), description="shared by all apps"
     )
     secret_key: SecretStr | None = Field(
-        None, min_length=16, validation_alias="SECRET_KEY", description="signs the heads of logs that are kept elsewhere"
+        None,
+        min_length=16,
+        validation_alias="SECRET_KEY",
+        description="encrypts the secrets of connections, signs the heads of logs that are kept elsewhere",
+    )
+    previous_secret_keys: SecretStr | None = Field(
+        None,
+        validation_alias="SPICE_PREVIOUS_SECRET_KEYS",
+        description="comma-separated, newest first: still read, until `spice connector rotate-secrets` is done",
     )
     oms_admin_token: SecretStr | None = Field(None, validation_alias="OMS_ADMIN_TOKEN")
     bff_admin_token: SecretStr | None = Field(None, validation_alias="BFF_ADMIN_TOKEN")
@@ -177,6 +185,35 @@ class Settings(BaseSettings):
         default_factory=lambda: ["main", "master", "production", "prod"], validation_alias="ONTOLOGY_PROTECTED_BRANCHES"
     )
 
+    connectors_enabled: bool = Field(
+        True, validation_alias="SPICE_CONNECTORS_ENABLED", description="whether workers ask connections for news"
+    )
+    connector_tick_seconds: float = Field(5.0, gt=0, validation_alias="SPICE_CONNECTOR_TICK_SECONDS")
+    connector_concurrency: int = Field(5, ge=1, le=50, validation_alias="SPICE_CONNECTOR_CONCURRENCY")
+    sql_source_hosts: CommaList = Field(
+        default_factory=list,
+        validation_alias="SPICE_SQL_SOURCE_HOSTS",
+        description="`host:port` of the databases that connections may lead to; empty: none",
+    )
+    sql_source_timeout_seconds: float = Field(300.0, gt=0, validation_alias="SPICE_SQL_SOURCE_TIMEOUT_SECONDS")
+    sql_source_max_rows: int = Field(50_000_000, ge=1, validation_alias="SPICE_SQL_SOURCE_MAX_ROWS")
+    google_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=_named("GOOGLE_API_KEY", "GOOGLE_SHEETS_API_KEY"),
+        description="reads public sheets of connections that have no credentials of their own",
+    )
+    google_client_id: str | None = Field(None, validation_alias="GOOGLE_CLIENT_ID")
+    google_client_secret: SecretStr | None = Field(None, validation_alias="GOOGLE_CLIENT_SECRET")
+    google_redirect_uri: str = Field(
+        "http://127.0.0.1:8002/api/v1/connectors/oauth/callback",
+        validation_alias="GOOGLE_REDIRECT_URI",
+        description="where Google sends a person back to; registered there letter by letter",
+    )
+    google_sheets_url: str = Field("https://sheets.googleapis.com", validation_alias="SPICE_GOOGLE_SHEETS_URL")
+    google_drive_url: str = Field("https://www.googleapis.com", validation_alias="SPICE_GOOGLE_DRIVE_URL")
+    google_token_url: str = Field("https://oauth2.googleapis.com", validation_alias="SPICE_GOOGLE_TOKEN_URL")
+    google_consent_url: str = Field("https://accounts.google.com", validation_alias="SPICE_GOOGLE_CONSENT_URL")
+
     worker_batch: int = Field(1000, ge=1, le=10_000, validation_alias="SPICE_WORKER_BATCH")
     worker_max_attempts: int = Field(5, ge=1, validation_alias="INSTANCE_WORKER_MAX_RETRY_ATTEMPTS")
     lease_seconds: float = Field(
@@ -207,6 +244,12 @@ class Settings(BaseSettings):
         """Return the value of every secret that is set, by field name: what no line of a log may hold."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value.get_secret_value() for name, value in found.items() if isinstance(value, SecretStr)}
+
+    def encryption_keys(self) -> list[str]:
+        """Return the keys of secrets at rest, the one to encrypt with first; empty where none is set."""
+        previous = self.previous_secret_keys.get_secret_value().split(",") if self.previous_secret_keys else []
+        newest = [self.secret_key.get_secret_value()] if self.secret_key else []
+        return [*newest, *(key.strip() for key in previous if key.strip())]
 
     def app_token(self, app: Literal["oms", "bff", "funnel"]) -> str | None:
         """Return the token that `app` requires: its own, else the shared one."""
