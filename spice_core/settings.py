@@ -229,6 +229,18 @@ class Settings(BaseSettings):
     crash_exit_code: int = Field(42, validation_alias="CHAOS_CRASH_EXIT_CODE")
 
     duckdb_memory: str = Field("300MB", validation_alias="SPICE_DUCKDB_MEMORY", description="DuckDB's memory limit per process")
+    workbook_memory_bytes: int = Field(
+        1_000_000_000,
+        ge=50_000_000,
+        validation_alias="SPICE_WORKBOOK_MEMORY_BYTES",
+        description="what the process that reads one workbook may take for it",
+    )
+    workbook_seconds: int = Field(
+        60, ge=1, validation_alias="SPICE_WORKBOOK_SECONDS", description="how long a workbook may take to be read"
+    )
+    workbook_unpacked_bytes: int = Field(
+        1_000_000_000, ge=1_000_000, validation_alias="SPICE_WORKBOOK_UNPACKED_BYTES", description="all parts of one together"
+    )
 
     @property
     def is_production(self) -> bool:

@@ -19,6 +19,7 @@ from spice_core.adapters.system.id_source import RandomIds
 from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
 from spice_core.bootstrap.closing import Closing
 from spice_core.bootstrap.engines import event_feed, log_limits, may_adopt, near_stores, object_store_of, search_index, tracer_of
+from spice_core.bootstrap.file_readers import source_files_of
 from spice_core.bootstrap.places import start_infrastructure, state_directory
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
@@ -31,6 +32,7 @@ from spice_core.ports.rate_limiter import RateLimiter
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
+from spice_core.ports.source_files import SourceFiles
 from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.tracer import Tracer
 from spice_core.ports.work_ledger import WorkLedger
@@ -63,6 +65,7 @@ class Platform:
     registry: Registry
     datasets: DatasetStore
     tables: TableEngine
+    source_files: SourceFiles
     commands: CommandService
     rate_limiter: RateLimiter
     tracer: Tracer
@@ -140,6 +143,7 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         registry=closing(PostgresRegistry(postgres)),
         datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
         tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
+        source_files=source_files_of(settings),
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
         rate_limiter=near.rate_limiter,
         tracer=tracer,

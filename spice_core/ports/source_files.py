@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from spice_core.domain.sheets import FoundTable, Sheet
+from spice_core.domain.sheets import CellRange, FoundTable, Sheet
 from spice_core.ports.table_engine import Dialect, TextTable
 
 
@@ -33,6 +33,20 @@ class SourceTable:
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SheetGrid:
+    """All cells of a sheet as a Parquet file of text columns: `__row` (the sheet's row, from 1), then `c0`, `c1` … up to `width`.
+
+    Every row up to the last filled one is there; empty cells are null.
+    """
+
+    name: str
+    path: Path
+    row_count: int
+    width: int
+    merged: Sequence[CellRange] = ()
+
+
 class SourceSheets(ABC):
     """An opened source. Its files live in the folder that it was opened with."""
 
@@ -55,7 +69,8 @@ class SourceSheets(ABC):
 
         Column names are unique, trimmed, none empty; of a header of several rows the texts are joined by ` / `. None as
         `found`: the whole of a format that needs no structure (text whose sniffed dialect says where the table is, JSON
-        lines, Parquet). Rows that cannot be read are rejected one by one, with reasons.
+        lines, Parquet). Rows that cannot be read are rejected one by one, with reasons; rows of no value are left out of
+        a found table. `__row` counts the rows read; in a workbook it is the row (transposed: the column) of the sheet.
         """
 
 

@@ -15,7 +15,7 @@ import chardet
 import clevercsv
 import duckdb
 
-from spice_core.adapters.duckdb.connections import connect, copy_to, literal
+from spice_core.adapters.duckdb.connections import connect, copy_to, literal, name
 from spice_core.domain.text_dialects import DELIMITERS, Layout, layouts, parse_with_lines, table_bounds, unique_names
 from spice_core.domain.text_encodings import decoded, marked_encoding, plausible_encodings, refuse_binary
 from spice_core.errors import UnreadableFile
@@ -32,13 +32,21 @@ _SURE, _LIKELY = 0.35, 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What one pass over a UTF-8 file needs."""
+class TextRegion:
+    """The part of a UTF-8 file that is a table.
+
+    Attributes:
+        columns: all that its records have.
+        skip: the records before it; `first_line`: the lines before it.
+        kept: which columns are read, under which names, without rows that have no value in them; None: all as they are.
+    """
 
     source: Path
     dialect: Dialect
     columns: Sequence[str]
     skip: int
+    first_line: int
+    kept: Sequence[tuple[str, str]] | None = None
 
 
 def sniff(path: Path) -> Dialect:
@@ -71,28 +79,35 @@ def sniff(path: Path) -> Dialect:
 def read_text_table(path: Path, dialect: Dialect, *, into: Path, memory: str, scratch: Path) -> TextTable:
     """Read the table as text into Parquet at `into`, a row number `__row` (from 1) first."""
     columns, skip, first = _columns_of(path, dialect)
-    with _as_utf8(path, dialect.encoding, scratch) as source, _without_loose_quotes(source, dialect, first, scratch) as clean:
-        reading = _Reading(clean, dialect, columns, skip)
+    with as_utf8(path, dialect.encoding, scratch) as source:
+        return read_region(TextRegion(source, dialect, columns, skip, first), into=into, memory=memory, scratch=scratch)
+
+
+def read_region(region: TextRegion, *, into: Path, memory: str, scratch: Path) -> TextTable:
+    """Read a part of a UTF-8 file as text into Parquet at `into`, a row number `__row` (from 1) first."""
+    with _without_loose_quotes(region.source, region.dialect, region.first_line, scratch) as clean:
+        reading = replace(region, source=clean)
         table, open_quotes = _read(reading, into, memory, scratch)
-        if open_quotes and len(columns) > 1:
+        if open_quotes and len(region.columns) > 1:
             table = _read_around(reading, into, memory, scratch)
     return table
 
 
-def _read(reading: _Reading, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
+def _read(reading: TextRegion, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
     """One pass; also the byte offsets of rows whose quote is not closed."""
     with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
-        connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, * FROM {_read_csv(reading)}", into))
+        connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, * FROM {_kept(reading)}", into))
         counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(str(into))})").fetchall()
         count, rejects = _rejects(connection, reading.source)
         rows = connection.execute(
             "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
         ).fetchall()
-    table = TextTable(into, tuple(reading.columns), int(counted[0][0]), count, rejects)
+    columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
+    table = TextTable(into, tuple(columns), int(counted[0][0]), count, rejects)
     return table, list(_line_starts(reading.source, [int(row[0]) for row in rows]).values())
 
 
-def _read_around(reading: _Reading, into: Path, memory: str, scratch: Path) -> TextTable:
+def _read_around(reading: TextRegion, into: Path, memory: str, scratch: Path) -> TextTable:
     """Read again without the lines that open a quote and never close it: each swallows the rows behind it.
 
     In a copy such a line is overwritten by one word of its length, which is rejected like any line of too few columns.
@@ -121,7 +136,15 @@ def _read_around(reading: _Reading, into: Path, memory: str, scratch: Path) -> T
     return replace(table, rejects=named)
 
 
-def _read_csv(reading: _Reading) -> str:
+def _kept(reading: TextRegion) -> str:
+    if reading.kept is None:
+        return _read_csv(reading)
+    pairs = ", ".join(f"{name(column)} AS {name(title)}" for column, title in reading.kept)
+    filled = " OR ".join(f"trim({name(column)}) <> ''" for column, _ in reading.kept)
+    return f"(SELECT {pairs} FROM {_read_csv(reading)} WHERE {filled})"
+
+
+def _read_csv(reading: TextRegion) -> str:
     dialect = reading.dialect
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in reading.columns)
     return (
@@ -286,7 +309,7 @@ def _sample(path: Path, encoding: str) -> str:
 
 
 @contextmanager
-def _as_utf8(path: Path, encoding: str, scratch: Path) -> Iterator[Path]:
+def as_utf8(path: Path, encoding: str, scratch: Path) -> Iterator[Path]:
     """Lend the file as UTF-8 with `\\n` or `\\r\\n` line ends: itself, or a copy that is removed afterwards."""
     if encoding == "utf-8" and not _has_lone_returns(path):
         yield path

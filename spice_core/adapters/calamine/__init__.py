@@ -1,0 +1,1 @@
+"""Workbooks through python-calamine, in a process of its own."""

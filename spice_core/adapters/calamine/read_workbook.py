@@ -1,0 +1,78 @@
+"""The process that reads one workbook: `python -m spice_core.adapters.calamine.read_workbook`, asked and answering in JSON.
+
+It bounds itself before it looks at the file. Asked: `path`, `folder`, `memory_bytes`, `cpu_seconds`, `unpacked_bytes`. Answered:
+`sheets`, each with the fields of `SheetGrid`; or `refused`, a message for people. Ending without an answer means that the file
+broke the reader.
+"""
+
+import json
+import resource
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import python_calamine as calamine
+
+from spice_core.adapters.calamine.grids import write_grid
+from spice_core.adapters.calamine.parts import check_parts
+from spice_core.errors import UnreadableFile
+
+OUT_OF_MEMORY = 3
+_MOST_SHEETS = 500
+
+
+def main() -> int:
+    """Answer one request; return the exit code."""
+    asked = json.load(sys.stdin)
+    _bound(memory_bytes=asked["memory_bytes"], cpu_seconds=asked["cpu_seconds"])
+    try:
+        answer: dict[str, Any] = {"sheets": list(_sheets(asked))}
+    except UnreadableFile as error:
+        answer = {"refused": error.message, "details": error.details}
+    except MemoryError:
+        return OUT_OF_MEMORY
+    json.dump(answer, sys.stdout)
+    return 0
+
+
+def _bound(*, memory_bytes: int, cpu_seconds: int) -> None:
+    """Bound the time, and the address space to what this process has already and `memory_bytes` more."""
+    sizes = Path("/proc/self/statm")
+    pages = int(sizes.read_text().split()[0]) if sizes.exists() else 0
+    limit = pages * resource.getpagesize() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _sheets(asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    path = Path(asked["path"])
+    try:
+        if zipfile.is_zipfile(path):
+            check_parts(path, unpacked_bytes=asked["unpacked_bytes"])
+        with calamine.CalamineWorkbook.from_path(path) as book:
+            for number, name in enumerate(_shown(book)):
+                yield write_grid(book.get_sheet_by_name(name), into=Path(asked["folder"]) / f"sheet-{number}.parquet")
+    except calamine.PasswordError as error:
+        raise UnreadableFile("The workbook is protected by a password: remove it and upload the workbook again.") from error
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        short = " ".join(str(error).split())[:200]
+        raise UnreadableFile(f"The workbook is damaged, or none: open it, save it again and upload that ({short}).") from error
+
+
+def _shown(book: calamine.CalamineWorkbook) -> list[str]:
+    """The names of the worksheets that a person sees."""
+    found = [
+        sheet.name
+        for sheet in book.sheets_metadata
+        if sheet.visible == calamine.SheetVisibleEnum.Visible and sheet.typ == calamine.SheetTypeEnum.WorkSheet
+    ]
+    if len(found) > _MOST_SHEETS:
+        raise UnreadableFile(f"The workbook has {len(found)} sheets; at most {_MOST_SHEETS} are read.")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

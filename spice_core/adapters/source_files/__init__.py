@@ -1,0 +1,1 @@
+"""Source files of every format, each by its own reader."""

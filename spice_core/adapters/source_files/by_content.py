@@ -1,0 +1,20 @@
+"""Source files of every format: what a file is decides who reads it."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from spice_core.adapters.source_files.contents import format_of
+from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheets
+from spice_core.ports.table_engine import Dialect
+
+
+class SourceFilesByContent(SourceFiles):
+    """Hands each file to the reader of its format."""
+
+    def __init__(self, readers: Mapping[SourceFormat, SourceFiles]) -> None:
+        """`readers` has one for every format."""
+        self._readers = dict(readers)
+
+    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> AbstractContextManager[SourceSheets]:
+        return self._readers[format_of(path)].open(path, folder=folder, dialect=dialect)
