@@ -98,6 +98,7 @@ class Stage:
             datasets=parts.datasets,
             tables=parts.tables,
             graph=parts.graph,
+            lineage=parts.lineage,
             commands=parts.commands,
             statuses=parts.statuses,
             work=parts.work,

@@ -8,15 +8,18 @@ from typing import Any
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
 from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
+from spice_core.adapters.memory.lineage_store import MemoryLineageStore
 from spice_core.adapters.memory.registry import MemoryRegistry
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, FieldMapping
 from spice_core.services.apply_registry import RegistryHandler
 from spice_core.services.infer_types import InferTypes
 from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
 from spice_core.services.objectify import Objectify
+from spice_core.services.project_lineage import LineageProjector
 from spice_core.services.project_statuses import StatusProjector
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
+from tests.text_sources import FakeSourceFiles
 from tests.write_path import SteppedClock, WritePath
 
 
@@ -43,6 +46,7 @@ class DataWorld:
         self.registry = MemoryRegistry()
         self.datasets = MemoryDatasetStore()
         self.tables = DuckDBTableEngine(memory="300MB", scratch=self.folder / "scratch")
+        self.sources = FakeSourceFiles(self.tables)
         self.handler = RegistryHandler(log=self.path.log, registry=self.registry)
         self.clock.pump = self.work
         self.catalogue = RegistryCommands(commands=self.path.commands, registry=self.registry)
@@ -50,19 +54,27 @@ class DataWorld:
         self.reading = ReadDatasets(datasets=self.datasets, tables=self.tables, registry=self.registry)
         self.statuses = MemoryCommandStatuses()
         self.projector = StatusProjector(self.statuses)
+        self.lineage = MemoryLineageStore()
+        self.lineage_projector = LineageProjector(self.lineage)
         self.ingest = self.new_ingest()
         self.objectify = self.new_objectify()
 
     def new_ingest(self, **options: Any) -> IngestDataset:
+        assert self.path.work is not None
         return IngestDataset(
-            datasets=self.datasets,
-            tables=self.tables,
-            registry=self.registry,
-            commands=self.path.commands,
-            log=self.path.log,
-            clock=self.clock,
-            scratch=self.folder / "ingest",
-            **options,
+            **{
+                "datasets": self.datasets,
+                "sources": self.sources,
+                "tables": self.tables,
+                "registry": self.registry,
+                "commands": self.path.commands,
+                "log": self.path.log,
+                "work": self.path.work,
+                "clock": self.clock,
+                "ids": self.path.ids,
+                "scratch": self.folder / "ingest",
+                **options,
+            }
         )
 
     def new_objectify(self, **options: Any) -> Objectify:
@@ -72,6 +84,7 @@ class DataWorld:
             datasets=self.datasets,
             tables=self.tables,
             graph=self.path.graph,
+            lineage=self.lineage,
             commands=self.path.commands,
             statuses=self.statuses,
             work=self.path.work,
@@ -92,6 +105,7 @@ class DataWorld:
                 self.registered[database] = events[-1].position
                 self.registry.apply(database, [], position=events[-1].position)
                 self.projector.handle(database, events)
+                self.lineage_projector.handle(database, events)
 
     def with_classes(self, *definitions: Mapping[str, Any], database: str = "shop") -> "DataWorld":
         self.path.with_classes(*definitions, database=database)

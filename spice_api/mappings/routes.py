@@ -157,6 +157,7 @@ def _objectify(platform: Platform) -> Objectify:
         datasets=platform.datasets,
         tables=platform.tables,
         graph=platform.graph,
+        lineage=platform.lineage,
         commands=platform.commands,
         statuses=platform.statuses,
         work=platform.work,

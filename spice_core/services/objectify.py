@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
+from spice_core.domain.object_edits import Assertion
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper, link_target
 from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
@@ -12,15 +13,16 @@ from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.id_source import IdSource
-from spice_core.ports.read_models import CommandStatuses
+from spice_core.ports.read_models import CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import RowChange, TableEngine
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.objectify_batches import CommandBatches, Tally
+from spice_core.services.objectify_batches import Again, CommandBatches, Tally
 from spice_core.services.objectify_history import History, history_of
-from spice_core.services.objectify_plan import RowPlanner
+from spice_core.services.objectify_plan import Plan, RowPlanner
 from spice_core.services.objectify_turn import Turn, turn_of
+from spice_core.services.read_edits import EditReader
 from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_registry import Problem, RegistryCommands, invalid_mapping, mapping_problems
 
@@ -42,6 +44,7 @@ class Progress:
 class _Job:
     """One run: what is compared with what, and how rows become instances.
 
+    `is_full`: every row is looked at; `is_forced`: somebody asked for that, so that unchanged values count against edits, too.
     `stale_tables` are those of other versions whose rows may be in the graph, `old_table` the one that it was last known to hold.
     """
 
@@ -49,6 +52,7 @@ class _Job:
     mapping: ClassMapping
     version: DatasetVersion
     is_full: bool
+    is_forced: bool
     mapper: RowMapper
     table: Path
     old_table: Path | None
@@ -59,7 +63,8 @@ class Objectify:
     """Runs mappings. A run may die at any point: run again, it finds what is there and does the rest.
 
     What a command changes is decided against the graph: an instance that is there is patched with the fields whose source
-    changed, one that is not is created, so edits by people to other fields stay. Memory does not grow with the table.
+    changed, one that is not is created. Where a person changed such a field meanwhile, the mapping's policy decides; the edits
+    that stand are carried along in the source of the command. Memory does not grow with the table.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Objectify:
         datasets: DatasetStore,
         tables: TableEngine,
         graph: GraphStore,
+        lineage: LineageStore,
         commands: CommandService,
         statuses: CommandStatuses,
         work: WorkLedger,
@@ -95,6 +101,7 @@ class Objectify:
         self._ids = ids
         self._max_ahead = max_ahead
         self._stall_seconds = stall_seconds
+        self._edits = EditReader(graph=graph, lineage=lineage, log=log, clock=clock, patience_seconds=stall_seconds)
 
     def run(
         self,
@@ -200,6 +207,7 @@ class Objectify:
             mapping=mapping,
             version=version,
             is_full=is_full,
+            is_forced=full,
             mapper=mapper,
             table=self._table(database, version),
             old_table=old_table,
@@ -263,8 +271,10 @@ class Objectify:
             version_id=job.version.version_id,
             mapper=job.mapper,
             graph=self._graph,
+            edits=self._edits,
             tally=tally,
             is_full=job.is_full,
+            assertion=Assertion(job.version.created_at, is_forced=job.is_forced),
         )
 
     def _note_key_problems(self, job: _Job, tally: Tally) -> None:
@@ -299,12 +309,13 @@ class Objectify:
         for changes in self._changes(job):
             plan = planner.upserts(changes)
             batches.submit("create", plan.creates)
-            batches.submit("update", plan.updates)
+            batches.submit("update", plan.updates, again=_again(planner, plan))
             report(len(changes))
         if job.mapper.own_links:
             batches.finish()
             for changes in self._changes(job):
-                batches.submit("update", planner.own_links(changes).updates, counted=False)
+                plan = planner.own_links(changes)
+                batches.submit("update", plan.updates, counted=False, again=_again(planner, plan))
 
     def _remove(self, job: _Job, planner: RowPlanner, batches: CommandBatches, tally: Tally) -> None:
         """Handle the rows that are gone, by the mapping's policy: those of every version that the graph may hold some of."""
@@ -345,6 +356,8 @@ class Objectify:
             unchanged=0 if has_failed else max(0, job.version.row_count - touched),
             rejected=counts["rejected"],
             links_dropped=counts["links_dropped"],
+            edits_kept=counts["edit_kept"],
+            edits_overwritten=counts["edit_overwritten"],
             reasons=dict(sorted((reason, count) for reason, count in tally.reasons.items() if count)),
             samples=tuple(tally.samples[:_MAX_SAMPLES]),
             seconds=round(seconds, 3),
@@ -358,3 +371,7 @@ class Objectify:
                 return False
             self._clock.sleep(_POLL_SECONDS)
         return True
+
+
+def _again(planner: RowPlanner, plan: Plan) -> Again:
+    return lambda row, number: planner.again(plan, row, number=number)

@@ -27,6 +27,10 @@ _LONGEST_PAUSE = 1.0
 _MAX_SAMPLES = 200
 
 
+Again = Callable[[BulkRow, int], BulkRow | None]
+"""Plans a row anew, given the number that its instance has now; None where nothing is left to do."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What a run has done so far."""
@@ -38,6 +42,10 @@ class Tally:
     def note(self, reason: str, **sample: Any) -> None:
         """Count one case of `reason`, and keep the first ones as samples."""
         self.reasons[reason] += 1
+        self.sample(reason, **sample)
+
+    def sample(self, reason: str, **sample: Any) -> None:
+        """Keep one of the first cases of `reason`."""
         if len(self.samples) < _MAX_SAMPLES:
             self.samples.append({"reason": reason, **sample})
 
@@ -91,10 +99,11 @@ class CommandBatches:
         self._stall_seconds = stall_seconds
         self._pending: deque[_Pending] = deque()
 
-    def submit(self, kind: BulkKind, rows: Sequence[BulkRow], *, counted: bool = True) -> None:
+    def submit(self, kind: BulkKind, rows: Sequence[BulkRow], *, counted: bool = True, again: Again | None = None) -> None:
         """Append one command per row; rows that do not fit their class are rejected one by one.
 
-        Rows that are not `counted` were counted before: only their failures count.
+        Rows that are not `counted` were counted before: only their failures count. Where another writer was faster, the row is
+        planned `again` (without it: goes on top).
         """
         rows = list(rows)
         while rows:
@@ -103,7 +112,7 @@ class CommandBatches:
             except InvalidInstance as error:
                 rows = self._without_bad_rows(rows, error)
             except OptimisticConcurrencyConflict as error:
-                rows = self._with_present_number(rows, error)
+                rows = self._replanned(rows, error, again or _on_top)
             else:
                 last = accepted.members[-1].position
                 self._pending.append(_Pending(accepted.bulk_id, kind, len(rows), last, counted))
@@ -155,11 +164,12 @@ class CommandBatches:
             )
         return [row for number, row in enumerate(rows) if number not in problems]
 
-    def _with_present_number(self, rows: Sequence[BulkRow], error: OptimisticConcurrencyConflict) -> list[BulkRow]:
-        """Take the number that the instance has now: a patch says only what changed in the data, so it goes on top."""
+    def _replanned(self, rows: Sequence[BulkRow], error: OptimisticConcurrencyConflict, again: Again) -> list[BulkRow]:
+        """Plan the row of the instance that moved again, when what moved it is decided."""
         self.settle()
         instance = naming.split_aggregate_id(error.aggregate_id)[-1]
-        return [replace(row, expected_seq=error.actual_seq) if row.instance_id == instance else row for row in rows]
+        found = [again(row, error.actual_seq) if row.instance_id == instance else row for row in rows]
+        return [row for row in found if row is not None]
 
     def _finish_first(self) -> None:
         item = self._pending.popleft()
@@ -197,3 +207,7 @@ class CommandBatches:
                 raise Unavailable(f"The graph worker stands at {done} of {position}; is it running?")
             self._clock.sleep(_POLL_SECONDS)
             self._turn.keep()
+
+
+def _on_top(row: BulkRow, number: int) -> BulkRow:
+    return replace(row, expected_seq=number)

@@ -1,16 +1,18 @@
 """What each changed row needs: a new instance, a patch, or nothing; decided against the graph, a batch at a time."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping
 from spice_core.domain.graph import Node
+from spice_core.domain.object_edits import NO_EDITS, REMOVED, Assertion, Edit, Edits, Verdict, reapplied, settle, with_edits
 from spice_core.domain.row_mapping import MappedRow, RowMapper
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.table_engine import RowChange
 from spice_core.services.objectify_batches import Tally
+from spice_core.services.read_edits import EditReader
 from spice_core.services.submit_rows import BulkRow
 
 _REMEMBERED_TARGETS = 50_000
@@ -18,10 +20,11 @@ _REMEMBERED_TARGETS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The commands of one batch of rows."""
+    """The commands of one batch of rows, and by instance what each update was made of: to plan it again."""
 
     creates: list[BulkRow] = field(default_factory=list)
     updates: list[BulkRow] = field(default_factory=list)
+    grounds: dict[str, tuple["_Found", Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +34,33 @@ class _Found:
     change: RowChange
     row: MappedRow
     node: Node | None
+    edits: Edits = NO_EDITS
 
 
 class RowPlanner:
     """Plans the rows of one run. Targets that were seen once are taken to stay; the graph worker checks again."""
 
     def __init__(
-        self, *, mapping: ClassMapping, version_id: str, mapper: RowMapper, graph: GraphStore, tally: Tally, is_full: bool
+        self,
+        *,
+        mapping: ClassMapping,
+        version_id: str,
+        mapper: RowMapper,
+        graph: GraphStore,
+        edits: EditReader,
+        tally: Tally,
+        is_full: bool,
+        assertion: Assertion,
     ) -> None:
-        """Count rejects and dropped links into `tally`. With `is_full` all fields of a row count as changed."""
+        """Count rejects, dropped links and edits into `tally`. With `is_full` all fields of a row count as changed."""
         self._mapping = mapping
         self._version_id = version_id
         self._mapper = mapper
         self._graph = graph
         self._tally = tally
         self._is_full = is_full
+        self._edits = edits
+        self._assertion = assertion
         self._known_targets: set[str] = set()
 
     def upserts(self, changes: Sequence[RowChange]) -> Plan:
@@ -72,6 +87,22 @@ class RowPlanner:
                 self._add(plan, found, self._links(found, self._mapper.own_links, "drop_link") or {})
         return plan
 
+    def again(self, plan: Plan, row: BulkRow, *, number: int) -> BulkRow | None:
+        """Plan an update anew against what its instance is now, at `number`; None where nothing is left to do."""
+        found, wanted = plan.grounds[str(row.instance_id)]
+        key = naming.node_key(self._mapping.class_id, str(row.instance_id))
+        node = self._nodes([key]).get(key)
+        if node is None:
+            return replace(row, expected_seq=number)
+        edits = self._edits.of(self._mapping.database, self._mapping.branch, [node])
+        counted, self._tally = self._tally, Tally()
+        try:
+            renewed = Plan()
+            self._add(renewed, _Found(found.change, found.row, node, edits.get(key, NO_EDITS)), wanted)
+        finally:
+            self._tally = counted
+        return renewed.updates[0] if renewed.updates else None
+
     def removals(self, changes: Sequence[RowChange]) -> list[BulkRow]:
         """Plan the deletion of the instances of removed rows that are there."""
         gone: dict[str, int] = {}
@@ -81,7 +112,7 @@ class RowPlanner:
                 gone[naming.node_key(self._mapping.class_id, instance)] = change.row
         nodes = self._nodes(gone)
         return [
-            BulkRow({}, naming.split_node_key(key)[1], nodes[key].sequence_number, self._source(row))
+            BulkRow({}, naming.split_node_key(key)[1], nodes[key].sequence_number, {**self._source(row), REMOVED: True})
             for key, row in gone.items()
             if key in nodes
         ]
@@ -98,7 +129,9 @@ class RowPlanner:
         targets = {key for _, row, _ in fine for name in links for key in row.links.get(name, ())} - self._known_targets
         nodes = self._nodes({*targets, *(key for *_, key in fine)})
         self._known_targets |= targets & nodes.keys()
-        return [_Found(change, row, nodes.get(key)) for change, row, key in fine]
+        present = [nodes[key] for *_, key in fine if key in nodes]
+        edits = self._edits.of(self._mapping.database, self._mapping.branch, present)
+        return [_Found(change, row, nodes.get(key), edits.get(key, NO_EDITS)) for change, row, key in fine]
 
     def _nodes(self, keys: Collection[str]) -> Mapping[str, Node]:
         return self._graph.view(self._mapping.database, self._mapping.branch).get(keys) if keys else {}
@@ -131,9 +164,47 @@ class RowPlanner:
             plan.creates.append(BulkRow(given, found.row.instance_id, None, source))
             return
         fields = self._mapper.changed_fields(None if self._is_full else change.before, change.after or {})
-        patch = {name: wanted[name] for name in wanted if name in fields and node.document.get(name) != wanted[name]}
+        if not found.edits.fields:
+            patch = {name: wanted[name] for name in wanted if name in fields and node.document.get(name) != wanted[name]}
+            remaining: Mapping[str, Edit] = {}
+        else:
+            patch, remaining = self._settled(found, node, wanted, fields)
         if patch:
+            source = with_edits(source, remaining)
             plan.updates.append(BulkRow(patch, found.row.instance_id, node.sequence_number, source))
+            plan.grounds[str(found.row.instance_id)] = (found, wanted)
+
+    def _settled(
+        self, found: _Found, node: Node, wanted: Mapping[str, Any], changed: Collection[str]
+    ) -> tuple[dict[str, Any], dict[str, Edit]]:
+        """Return the patch of an edited object, and the edits that stand after it."""
+        patch: dict[str, Any] = {}
+        standing = dict(found.edits.fields)
+        for name, value in wanted.items():
+            edit, present = standing.get(name), node.document.get(name)
+            verdict = settle(
+                value,
+                present,
+                edit,
+                policy=self._mapping.edit_policy_of(name),
+                assertion=self._assertion,
+                has_changed=name in changed,
+            )
+            if verdict in (Verdict.WRITE, Verdict.OVERWRITE, Verdict.CATCH_UP):
+                patch[name] = value
+                standing.pop(name, None)
+            elif verdict is Verdict.REAPPLY and edit is not None:
+                patch[name] = present
+                standing[name] = reapplied(edit, value)
+            self._note_edit(verdict, found, name)
+        return patch, standing
+
+    def _note_edit(self, verdict: Verdict, found: _Found, name: str) -> None:
+        if verdict in (Verdict.OVERWRITE, Verdict.KEEP, Verdict.REAPPLY):
+            reason = "edit_overwritten" if verdict is Verdict.OVERWRITE else "edit_kept"
+            self._tally.counts[reason] += 1
+            edit = found.edits.fields[name]
+            self._tally.sample(reason, row=found.change.row, field=name, instance_id=found.row.instance_id, by=edit.by)
 
     def _source(self, row: int) -> dict[str, Any]:
         return {

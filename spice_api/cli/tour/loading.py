@@ -99,6 +99,7 @@ def _objectify(
         datasets=parts.datasets,
         tables=parts.tables,
         graph=parts.graph,
+        lineage=parts.lineage,
         commands=parts.commands,
         statuses=parts.statuses,
         work=parts.work,

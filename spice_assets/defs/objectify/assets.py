@@ -83,6 +83,7 @@ def objectify_service(parts: Platform) -> Objectify:
         datasets=parts.datasets,
         tables=parts.tables,
         graph=parts.graph,
+        lineage=parts.lineage,
         commands=parts.commands,
         statuses=parts.statuses,
         work=parts.work,
