@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables
-from spice_core.adapters.duckdb.connections import connect, name, parquet
+from spice_core.adapters.duckdb.connections import connect, literal, name
 from spice_core.adapters.duckdb.values import batches
 from spice_core.errors import Closed
 from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable, TypedColumn
@@ -49,9 +49,11 @@ class DuckDBTableEngine(TableEngine):
         self, table: Path, columns: Sequence[str], *, offset: int = 0, limit: int | None = None, batch: int = 1000
     ) -> Iterator[Sequence[Mapping[str, Any]]]:
         names = ", ".join(name(column) for column in columns)
-        page = f"WHERE __row > {int(offset)}" + ("" if limit is None else f" AND __row <= {int(offset) + int(limit)}")
+        page = f"WHERE file_row_number >= {int(offset)}"
+        page += "" if limit is None else f" AND file_row_number < {int(offset) + int(limit)}"
+        source = f"read_parquet({literal(str(table))}, file_row_number = true)"
         with self._connect(table) as connection:
-            for rows in batches(connection, f"SELECT {names} FROM {parquet(table)} {page}", batch):
+            for rows in batches(connection, f"SELECT {names} FROM {source} {page}", batch):
                 yield [dict(zip(columns, row, strict=True)) for row in rows]
 
     def changes(
