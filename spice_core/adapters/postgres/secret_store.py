@@ -1,5 +1,8 @@
 """Secrets in PostgreSQL, as ciphertexts."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.adapters.postgres.secret_cipher import SecretCipher
@@ -49,10 +52,10 @@ class PostgresSecretStore(SecretStore):
             row = connection.execute(self._sql[query], (name,)).fetchone()
             return None if row is None else self._cipher.open(name, bytes(row[0]))
 
-    def _run(self, query: str, parameters: object) -> None:
+    def _run(self, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
         self._check_open()
         with self._postgres.connection() as connection:
-            connection.execute(self._sql[query], parameters)  # type: ignore[arg-type]
+            connection.execute(self._sql[query], parameters)
 
     def _check_open(self) -> None:
         if self._is_closed:
