@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 from spice_core.bootstrap.closing import Closing
 from spice_core.bootstrap.places import state_directory
 
+_SHORTEST_KAFKA_SESSION = 6.0  # seconds; what a broker allows by default (group.min.session.timeout.ms)
+
 
 def tracer_of(settings: Settings, process: str) -> Tracer:
     if settings.otlp_endpoint is None:
@@ -121,9 +123,12 @@ def event_feed(settings: Settings, log: EventLog, work: WorkLedger, clock: Clock
     if settings.event_feed == "log":
         return LogEventFeed(log)
     try:
-        from spice_core.adapters.kafka.event_feed import KafkaEventFeed  # noqa: PLC0415 - an extra
+        from spice_core.adapters.kafka.event_feed import FeedLimits, KafkaEventFeed  # noqa: PLC0415 - an extra
+        from spice_core.adapters.kafka.group_reader import ReaderLimits  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ConfigurationError('SPICE_EVENT_FEED=kafka needs: pip install "spice-harvester[kafka]"') from error
+    # Who is silent for a lease has lost its work to another process; its partitions go the same way.
+    reader = ReaderLimits(session_seconds=max(_SHORTEST_KAFKA_SESSION, settings.lease_seconds))
     return KafkaEventFeed(
         kafka_access(settings),
         topic_plan(settings),
@@ -132,6 +137,7 @@ def event_feed(settings: Settings, log: EventLog, work: WorkLedger, clock: Clock
         clock=clock,
         identity_of=LogIdentities(log),
         read_line=read_line,
+        limits=FeedLimits(reader=reader),
     )
 
 

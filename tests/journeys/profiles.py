@@ -24,6 +24,7 @@ def full_profile(request: pytest.FixtureRequest) -> Mapping[str, str]:
         "ELASTICSEARCH_URL": request.getfixturevalue("elasticsearch_server").url,
         "SPICE_ELASTICSEARCH_INDEX_PREFIX": own,
         "REDIS_URL": request.getfixturevalue("redis_server").url,
+        "SPICE_READ_WAIT_SECONDS": "30",
     }
 
 

@@ -82,8 +82,8 @@ class ElasticsearchServer(Server):
         return answers(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s", seconds=3.0)
 
     def settings(self) -> Mapping[str, str]:
-        """Return the variables of the search index."""
-        return {"SPICE_SEARCH_INDEX": "elasticsearch", "ELASTICSEARCH_URL": self.url}
+        """Return the variables of the search index; reads wait longer, since one small node shares the machine with us."""
+        return {"SPICE_SEARCH_INDEX": "elasticsearch", "ELASTICSEARCH_URL": self.url, "SPICE_READ_WAIT_SECONDS": "15"}
 
     def _configuration(self) -> Mapping[str, object]:
         return {
