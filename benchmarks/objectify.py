@@ -23,9 +23,9 @@ from typing import Any
 import httpx2
 
 from benchmarks.report import Pairs, Row, write
-from spice_core.bootstrap import Platform, bootstrap, state_directory, stop_infrastructure
+from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, stop_infrastructure
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, FieldMapping
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.ingest_dataset import UploadRequest
 from spice_core.services.objectify import Objectify
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.wait_for_reads import ReadBarrier
@@ -80,15 +80,7 @@ class Stage:
 
     def ingest(self, name: str, rows: list[dict[str, Any]], key: str) -> DatasetVersion:
         parts = self.parts
-        service = IngestDataset(
-            datasets=parts.datasets,
-            tables=parts.tables,
-            registry=parts.registry,
-            commands=parts.commands,
-            log=parts.log,
-            clock=parts.clock,
-            scratch=state_directory(parts.settings) / "scratch",
-        )
+        service = ingest_dataset(parts)
         return service.run(UploadRequest(DATABASE, "main", name, f"{name}.csv", key), [csv_of(rows)])
 
     def objectify(self) -> Objectify:

@@ -23,6 +23,7 @@
     |  |- AlreadyExists                  the name is taken
     |  |- StillReferenced                others link to what should be deleted
     |  |- BreaksInstances                an ontology change that existing instances contradict
+    |  |- ObjectTypeMismatch             a class, or what a mapping was made for, is not what the data need
     |  |- SourceNotAuthorized            a place outside refuses the credentials of a connection
     |  `- SlotTaken                      another writer holds this key of the object store
     |- RateLimited                       (retryable) too many requests
@@ -267,6 +268,12 @@ class BreaksInstances(Conflict):
     """Existing instances contradict the new definition."""
 
     code = "breaks_instances"
+
+
+class ObjectTypeMismatch(Conflict):
+    """The class, or the columns that the mapping was made for, are not what the data need."""
+
+    code = "object_type_mismatch"
 
 
 class SourceNotAuthorized(Conflict):

@@ -1,6 +1,6 @@
 """Saving mappings and running them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -9,6 +9,16 @@ from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.known_datasets import DatasetDep, known_dataset
+from spice_api.mappings.gate_schemas import (
+    EditList,
+    GateList,
+    KeyCheckList,
+    KeySpecBody,
+    WithdrawBody,
+    edit_list,
+    gate_answer,
+    key_check_answer,
+)
 from spice_api.mappings.schemas import (
     MappingBody,
     MappingList,
@@ -24,14 +34,21 @@ from spice_api.route_rates import counts_as
 from spice_api.task_board import Report
 from spice_api.waiting import SettlingDep
 from spice_core.bootstrap import Platform
+from spice_core.domain.catalogue_records import RecordKind
+from spice_core.domain.key_specs import KeySpec
+from spice_core.domain.naming import MAIN
 from spice_core.domain.rates import WRITE
 from spice_core.errors import MappingNotFound
 from spice_core.services.objectify import Objectify
-from spice_core.services.submit_registry import RegistryCommands, invalid_mapping, mapping_id_of
+from spice_core.services.read_edits import EditReader
+from spice_core.services.save_key_specs import KeySpecs
+from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
+from spice_core.services.withdraw_edits import ObjectEdits
 
 router = APIRouter(prefix="/api/v1/objectify", tags=["mappings"], route_class=StrictJsonRoute)
 
 DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
+BranchQuery = Annotated[str, Query(max_length=100)]
 
 
 @router.post("/mapping-specs", status_code=202, openapi_extra=counts_as(WRITE))
@@ -102,10 +119,10 @@ def run_mapping(
     }:
         raise MappingNotFound(f"{dataset.dataset_id} has no mapping {body.mapping_id[:200]!r}")
     objectify = _objectify(platform)
-    problems = objectify.preflight(dataset.database, body.mapping_id, version_id=body.version_id)
-    if problems:
-        raise invalid_mapping(problems)
     actor = principal.actor
+    objectify.preflight(
+        dataset.database, body.mapping_id, version_id=body.version_id, accept_schema=body.accept_schema, actor=actor
+    )
 
     def work(report: Report) -> dict[str, object]:
         run = objectify.run(
@@ -113,6 +130,7 @@ def run_mapping(
             body.mapping_id,
             version_id=body.version_id,
             full=body.full,
+            accept_schema=body.accept_schema,
             progress=lambda progress: report({"rows": progress.rows, "rows_per_second": progress.rows_per_second}),
             actor=actor,
         )
@@ -145,6 +163,97 @@ def list_runs(
     barrier.wait(db_name, "registry")
     found = [run_result(item) for item in platform.registry.runs(db_name, mapping_id=mapping_id, limit=limit)]
     return Envelope(message=f"{len(found)} runs", data=RunList(runs=found))
+
+
+@router.get("/gates")
+def list_gates(
+    *,
+    platform: PlatformDep,
+    barrier: BarrierDep,
+    db_name: DatabaseQuery,
+    mapping_id: Annotated[str | None, Query(max_length=1000)] = None,
+    status: Annotated[Literal["PASS", "FAIL"] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Envelope[GateList]:
+    """List how the gates of runs came out, newest first: one result per mapping and version."""
+    barrier.wait(db_name, "registry")
+    found = platform.registry.records(db_name, RecordKind.GATE, parent=mapping_id, status=status, limit=limit)
+    return Envelope(message=f"{len(found)} gates", data=GateList(gates=[gate_answer(record) for record in found]))
+
+
+@router.post("/key-specs", status_code=202, openapi_extra=counts_as(WRITE))
+def save_key_spec(
+    body: KeySpecBody, platform: PlatformDep, barrier: BarrierDep, caller: CallerDep, settling: SettlingDep
+) -> CommandResult:
+    """State a key of a dataset; the result says what its newest version makes of it. Rows that break it stop runs."""
+    dataset = known_dataset(body.dataset_id, platform, barrier)
+    spec = KeySpec(body.dataset_id, body.kind, tuple(body.columns))
+    accepted, check = _keys(platform).save(dataset.database, spec, **caller.origin(dataset.database))
+    result = settling.result(accepted, command_type="SAVE_RECORD")
+    told = {"check": key_check_answer(check).model_dump()} if check is not None else {}
+    return result.model_copy(update={"result": {**(result.result or {}), **told}})
+
+
+@router.get("/key-specs")
+def list_key_specs(
+    platform: PlatformDep, barrier: BarrierDep, dataset_id: Annotated[str, Query(max_length=400)]
+) -> Envelope[KeyCheckList]:
+    """List the keys of a dataset with what its newest version says to each."""
+    dataset = known_dataset(dataset_id, platform, barrier)
+    keys = _keys(platform)
+    specs = keys.of_dataset(dataset.database, dataset_id)
+    found = [keys.check(dataset.database, dataset.latest, spec) for spec in specs if dataset.latest is not None]
+    return Envelope(message=f"{len(found)} keys", data=KeyCheckList(keys=[key_check_answer(check) for check in found]))
+
+
+@router.post("/key-specs/delete", status_code=202, openapi_extra=counts_as(WRITE))
+def delete_key_spec(
+    body: KeySpecBody, platform: PlatformDep, barrier: BarrierDep, caller: CallerDep, settling: SettlingDep
+) -> CommandResult:
+    """Forget a key of a dataset."""
+    dataset = known_dataset(body.dataset_id, platform, barrier)
+    spec = KeySpec(body.dataset_id, body.kind, tuple(body.columns))
+    accepted = _keys(platform).delete(dataset.database, spec, **caller.origin(dataset.database))
+    return settling.result(accepted, command_type="DELETE_RECORD")
+
+
+@router.get("/edits")
+def list_edits(
+    *,
+    platform: PlatformDep,
+    barrier: BarrierDep,
+    db_name: DatabaseQuery,
+    class_id: Annotated[str, Query(max_length=100)],
+    instance_id: Annotated[str, Query(max_length=512)],
+    branch: BranchQuery = MAIN,
+) -> Envelope[EditList]:
+    """List what people changed on an object against its source, with what the source last said."""
+    barrier.wait(db_name, "graph", "lineage")
+    found = _edits(platform).of(db_name, branch, class_id, instance_id)
+    return Envelope(message=f"{len(found.fields)} edits", data=edit_list(found))
+
+
+@router.post("/edits/withdraw", status_code=202, openapi_extra=counts_as(WRITE))
+def withdraw_edits(
+    body: WithdrawBody, platform: PlatformDep, barrier: BarrierDep, caller: CallerDep, settling: SettlingDep
+) -> CommandResult:
+    """Give edited fields back to their source: they take the value that it last said, and follow it from now on."""
+    barrier.wait(body.db_name, "graph", "lineage")
+    accepted = _edits(platform).withdraw(
+        body.db_name, body.branch, body.class_id, body.instance_id, fields=body.fields, **caller.origin(body.db_name)
+    )
+    return settling.result(accepted, command_type="UPDATE_INSTANCE")
+
+
+def _keys(platform: Platform) -> KeySpecs:
+    return KeySpecs(commands=platform.commands, registry=platform.registry, datasets=platform.datasets, tables=platform.tables)
+
+
+def _edits(platform: Platform) -> ObjectEdits:
+    reader = EditReader(
+        graph=platform.graph, lineage=platform.lineage, log=platform.log, clock=platform.clock, patience_seconds=5
+    )
+    return ObjectEdits(commands=platform.commands, graph=platform.graph, reader=reader)
 
 
 def _commands(platform: Platform) -> RegistryCommands:

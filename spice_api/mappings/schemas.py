@@ -42,6 +42,15 @@ class MappingBody(Strict):
         default="delete", description="What happens to the instance of a row that a new version lacks."
     )
     auto_sync: bool = Field(default=True, description="Whether a new version is objectified by itself.")
+    default_edit_policy: Literal["source_wins", "edit_wins", "newest"] = Field(
+        default="source_wins", description="Who wins where a person changed a field that the source changes, too."
+    )
+    edit_policy: dict[str, Literal["source_wins", "edit_wins", "newest"]] = Field(
+        default_factory=dict, max_length=1000, description="The same by target field, where it differs."
+    )
+    target_field_types: dict[str, str] = Field(
+        default_factory=dict, max_length=1000, description="Types that the target fields are taken to have: checked, not applied."
+    )
 
 
 class MappingAnswer(MappingBody):
@@ -67,7 +76,13 @@ class RunBody(Strict):
 
     mapping_id: str = Field(min_length=1, max_length=1000)
     version_id: str | None = Field(default=None, max_length=100, description="Left out: the newest version.")
-    full: bool = Field(default=False, description="Compare every row with the graph, not only those that changed.")
+    full: bool = Field(
+        default=False,
+        description="Compare every row with the graph, not only those that changed; unchanged values count against edits, too.",
+    )
+    accept_schema: bool = Field(
+        default=False, description="Run also on a version whose columns are not those that the mapping was made for."
+    )
 
 
 class RunStarted(BaseModel):
@@ -97,6 +112,8 @@ class RunResult(BaseModel):
     unchanged: int
     rejected: int
     links_dropped: int
+    edits_kept: int = Field(description="Fields whose edit stood against another value of the source.")
+    edits_overwritten: int = Field(description="Fields whose edit gave way to the source.")
     reasons: dict[str, int] = Field(description="How many rows were rejected and links dropped, by reason.")
     samples: list[dict[str, Any]]
     seconds: float
@@ -154,6 +171,9 @@ def mapping_of(body: MappingBody, *, mapping_id: str, database: str, branch: str
         on_missing_target=body.on_missing_target,
         on_removed_row=body.on_removed_row,
         auto_run=body.auto_sync,
+        default_edit_policy=body.default_edit_policy,
+        edit_policy=dict(body.edit_policy),
+        target_field_types=dict(body.target_field_types),
     )
 
 
@@ -193,6 +213,8 @@ def run_result(run: ObjectifyRun) -> RunResult:
         unchanged=run.unchanged,
         rejected=run.rejected,
         links_dropped=run.links_dropped,
+        edits_kept=run.edits_kept,
+        edits_overwritten=run.edits_overwritten,
         reasons=dict(run.reasons),
         samples=[dict(sample) for sample in run.samples],
         seconds=run.seconds,
@@ -210,4 +232,7 @@ def _wire(mapping: ClassMapping) -> dict[str, Any]:
         "on_missing_target": mapping.on_missing_target,
         "on_removed_row": mapping.on_removed_row,
         "auto_sync": mapping.auto_run,
+        "default_edit_policy": mapping.default_edit_policy,
+        "edit_policy": dict(mapping.edit_policy),
+        "target_field_types": dict(mapping.target_field_types),
     }

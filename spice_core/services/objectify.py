@@ -7,7 +7,7 @@ from pathlib import Path
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
 from spice_core.domain.object_edits import Assertion
 from spice_core.domain.resolution import Ontology
-from spice_core.domain.row_mapping import RowMapper, link_target
+from spice_core.domain.row_mapping import RowMapper
 from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
@@ -17,14 +17,17 @@ from spice_core.ports.read_models import CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import RowChange, TableEngine
 from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.keep_gates import Gates, note_broken
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
 from spice_core.services.objectify_history import History, history_of
 from spice_core.services.objectify_plan import Plan, RowPlanner
 from spice_core.services.objectify_turn import Turn, turn_of
 from spice_core.services.read_edits import EditReader
+from spice_core.services.save_key_specs import key_specs_of
 from spice_core.services.submit_commands import CommandService
-from spice_core.services.submit_registry import Problem, RegistryCommands, invalid_mapping, mapping_problems
+from spice_core.services.submit_registry import RegistryCommands
 
 _BATCH = 1000
 _MAX_SAMPLES = 200
@@ -101,6 +104,7 @@ class Objectify:
         self._ids = ids
         self._max_ahead = max_ahead
         self._stall_seconds = stall_seconds
+        self._gates = Gates(commands=commands, registry=registry, datasets=datasets, tables=tables)
         self._edits = EditReader(graph=graph, lineage=lineage, log=log, clock=clock, patience_seconds=stall_seconds)
 
     def run(
@@ -110,6 +114,7 @@ class Objectify:
         *,
         version_id: str | None = None,
         full: bool = False,
+        accept_schema: bool = False,
         progress: Callable[[Progress], None] | None = None,
         actor: str | None = None,
     ) -> ObjectifyRun:
@@ -118,12 +123,15 @@ class Objectify:
         Compared with the version that the newest succeeded run of this mapping made. Every row is compared with the graph where
         that is not what the graph holds: with `full`, where the mapping has changed since, and where a run since then failed or
         died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a time. It is on
-        record before it writes. All commands are decided when this returns. The run has failed where a command failed, or a
-        target is missing under the policy `fail`, which then submits nothing.
+        record before it writes. All commands are decided when this returns, and its gates are on record. The run has failed where
+        a command failed; where a target is missing under the policy `fail`, or rows break a key that is stated of the dataset, it
+        has failed and submitted nothing.
 
         Raises:
             MappingNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
             InvalidMapping: the mapping does not fit the version or the class; details list codes.
+            ObjectTypeMismatch: the class does not fit, or (unless `accept_schema`) the version has other columns than the mapping
+                was made for: the gate's FAIL is on record.
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
         """
         self._mapping(database, mapping_id)
@@ -132,10 +140,13 @@ class Objectify:
             database, mapping_id, run_id=run_id, work=self._work, clock=self._clock, patience=self._stall_seconds
         ) as turn:
             started = self._clock.monotonic()
-            job = self._job(database, mapping_id, version_id, run_id=run_id, full=full, actor=actor)
+            ready = self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
+            job = self._job(database, ready, run_id=run_id, full=full, actor=actor)
             tally = Tally()
-            has_failed = self._write(job, tally, turn, self._reporter(started, progress))
+            keys = self._gates.keys(job.mapping, job.version)
+            has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
             run = self._result(job, tally, has_failed=has_failed, seconds=self._clock.monotonic() - started)
+            self._gates.record(job.mapping, job.version, run, keys, actor=actor)
             accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
             self._is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
@@ -153,10 +164,17 @@ class Objectify:
         batches.finish()
         return False
 
-    def preflight(self, database: str, mapping_id: str, *, version_id: str | None = None) -> list[Problem]:
-        """Return why a mapping cannot run on a version (None: the latest); empty where it can."""
-        mapping = self._mapping(database, mapping_id)
-        return self._problems(mapping, self._version(mapping, version_id), self._ontology(mapping))
+    def preflight(
+        self,
+        database: str,
+        mapping_id: str,
+        *,
+        version_id: str | None = None,
+        accept_schema: bool = False,
+        actor: str | None = None,
+    ) -> None:
+        """Raise what `run` would raise before it begins, on a version (None: the latest)."""
+        self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
 
     def _mapping(self, database: str, mapping_id: str) -> ClassMapping:
         found = [mapping for mapping in self._registry.mappings(database) if mapping.mapping_id == mapping_id]
@@ -180,21 +198,26 @@ class Objectify:
 
     def _problems(self, mapping: ClassMapping, version: DatasetVersion, ontology: Ontology) -> list[Problem]:
         resolved = ontology.resolve(mapping.class_id)
-        problems = mapping_problems(mapping, version, resolved)
-        for entry in mapping.fields:
-            if entry.target_field in resolved.relationships:
-                parts = len(link_target(resolved, entry.target_field, ontology).key_fits)
-                if parts != len(entry.source_fields):
-                    message = f"link {entry.target_field} needs {parts} columns, one per part of the target's primary key"
-                    problems.append(Problem("MAPPING_SPEC_LINK_KEY_MISMATCH", message))
-        return problems
+        keys = key_specs_of(self._registry, mapping.database, mapping.dataset_id)
+        problems = mapping_problems(mapping, version, resolved, keys=keys)
+        return [*problems, *link_problems(mapping, version, resolved, ontology)]
 
-    def _job(self, database: str, mapping_id: str, version_id: str | None, *, run_id: str, full: bool, actor: str | None) -> _Job:
+    def _ready(
+        self, database: str, mapping_id: str, version_id: str | None, *, accept_schema: bool, actor: str | None
+    ) -> tuple[ClassMapping, DatasetVersion, Ontology]:
         mapping = self._mapping(database, mapping_id)
         version, ontology = self._version(mapping, version_id), self._ontology(mapping)
         problems = self._problems(mapping, version, ontology)
         if problems:
-            raise invalid_mapping(problems)
+            raise refusal_of(problems)
+        if not accept_schema:
+            self._gates.require_schema(mapping, version, actor=actor)
+        return mapping, version, ontology
+
+    def _job(
+        self, database: str, ready: tuple[ClassMapping, DatasetVersion, Ontology], *, run_id: str, full: bool, actor: str | None
+    ) -> _Job:
+        mapping, version, ontology = ready
         run = self._started(mapping, version, run_id, actor=actor)
         history = self._history(mapping, run_id, actor=actor)
         mapper = RowMapper(mapping, ontology)

@@ -1,28 +1,18 @@
 """Commands on datasets, mappings and runs: checked against the catalogue and the classes, then appended."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from dataclasses import replace
+from typing import Unpack
 
 from spice_core.domain import naming
 from spice_core.domain.commands import CommandType
 from spice_core.domain.dataset_records import mapping_as_json, run_as_json
-from spice_core.domain.datasets import ClassMapping, Dataset, DatasetVersion, ObjectifyRun
+from spice_core.domain.datasets import ClassMapping, Dataset, ObjectifyRun
 from spice_core.domain.resolution import ResolvedClass
-from spice_core.errors import DatasetNotFound, InvalidMapping, MappingNotFound
+from spice_core.errors import DatasetNotFound, MappingNotFound
 from spice_core.ports.registry import Registry
+from spice_core.services.check_mapping import mapping_problems, refusal_of
+from spice_core.services.save_key_specs import key_specs_of
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
-
-MISSING_TARGET_POLICIES = ("reject_row", "drop_link", "fail")
-REMOVED_ROW_POLICIES = ("delete", "keep")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a mapping cannot run: a stable code, and a sentence."""
-
-    code: str
-    message: str
 
 
 class RegistryCommands:
@@ -38,12 +28,14 @@ class RegistryCommands:
         Raises:
             DatasetNotFound, ClassNotFound: there is nothing to map.
             InvalidMapping: it does not fit; `details["errors"]` lists codes and messages.
+            ObjectTypeMismatch: it is the class that does not fit, likewise.
         """
         dataset = self._dataset(mapping.database, mapping.dataset_id)
         resolved = self.resolved_class(mapping)
-        problems = mapping_problems(mapping, dataset.latest, resolved)
+        keys = key_specs_of(self._registry, mapping.database, mapping.dataset_id)
+        problems = mapping_problems(mapping, dataset.latest, resolved, keys=keys)
         if problems:
-            raise invalid_mapping(problems)
+            raise refusal_of(problems)
         command = self._commands.command(
             CommandType.SAVE_MAPPING, mapping.database, "Mapping", mapping.database, mapping.mapping_id, **origin
         )
@@ -80,54 +72,6 @@ class RegistryCommands:
         if dataset is None:
             raise DatasetNotFound(f"There is no dataset {dataset_id[:200]!r}")
         return dataset
-
-
-def mapping_problems(mapping: ClassMapping, version: DatasetVersion | None, resolved: ResolvedClass) -> list[Problem]:
-    """Return why `mapping` cannot run on `version`; empty where it can."""
-    if version is None:
-        return [Problem("MAPPING_SPEC_SOURCE_MISSING", "the dataset has no version yet")]
-    columns = {column.name for column in version.columns}
-    targets = [field.target_field for field in mapping.fields]
-    properties, relationships = resolved.properties, resolved.relationships
-    key = [name for name, found in properties.items() if found.is_primary_key]
-    tests: list[tuple[str, Sequence[str], str]] = [
-        ("MAPPING_SPEC_SOURCE_MISSING", sorted(_sources(mapping) - columns), "the dataset has no column"),
-        ("MAPPING_SPEC_TARGET_UNKNOWN", sorted(set(targets) - set(properties) - set(relationships)), "the class has no field"),
-        ("MAPPING_SPEC_TARGET_REPEATED", sorted({name for name in targets if targets.count(name) > 1}), "mapped twice"),
-        ("MAPPING_SPEC_PRIMARY_KEY_MISSING", [name for name in key if name not in targets], "the primary key is not mapped"),
-        ("MAPPING_SPEC_REQUIRED_MISSING", _lacking(properties, targets), "a required property is not mapped"),
-        ("MAPPING_SPEC_UNSUPPORTED_TYPES", _joined_properties(mapping, properties), "only a link takes several columns"),
-        ("MAPPING_SPEC_POLICY_UNKNOWN", _unknown_policies(mapping), "no such policy"),
-    ]
-    problems = [Problem(code, f"{text}: {', '.join(names)}") for code, names, text in tests if names]
-    if not key:
-        problems.append(
-            Problem("OBJECT_TYPE_PRIMARY_KEY_MISSING", f"class {resolved.id} has no primary key: rows have no identity")
-        )
-    return problems
-
-
-def invalid_mapping(problems: Sequence[Problem]) -> InvalidMapping:
-    """Return the error that names all `problems`."""
-    errors = [{"code": problem.code, "message": problem.message} for problem in problems]
-    return InvalidMapping("; ".join(problem.message for problem in problems), details={"errors": errors})
-
-
-def _sources(mapping: ClassMapping) -> set[str]:
-    return {name for field in mapping.fields for name in field.source_fields}
-
-
-def _lacking(properties: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    return [name for name, found in properties.items() if found.is_required and found.default is None and name not in targets]
-
-
-def _joined_properties(mapping: ClassMapping, properties: Mapping[str, Any]) -> list[str]:
-    return [field.target_field for field in mapping.fields if field.target_field in properties and len(field.source_fields) != 1]
-
-
-def _unknown_policies(mapping: ClassMapping) -> list[str]:
-    found = [] if mapping.on_missing_target in MISSING_TARGET_POLICIES else [f"on_missing_target={mapping.on_missing_target}"]
-    return found + ([] if mapping.on_removed_row in REMOVED_ROW_POLICIES else [f"on_removed_row={mapping.on_removed_row}"])
 
 
 def mapping_id_of(database: str, branch: str, dataset_id: str, class_id: str) -> str:
