@@ -3,7 +3,7 @@
 from spice_core.adapters.calamine.reader_process import ReaderLimits
 from spice_core.adapters.calamine.source_files import CalamineSourceFiles
 from spice_core.adapters.duckdb.grid_sheets import DuckDBGridSheets
-from spice_core.adapters.duckdb.source_files import DuckDBTextFiles
+from spice_core.adapters.duckdb.source_files import DuckDBJsonFiles, DuckDBParquetFiles, DuckDBTextFiles
 from spice_core.adapters.source_files.by_content import SourceFilesByContent
 from spice_core.ports.source_files import SourceFiles, SourceFormat
 from spice_core.settings import Settings
@@ -20,12 +20,11 @@ def source_files_of(settings: Settings) -> SourceFiles:
             unpacked_bytes=settings.workbook_unpacked_bytes,
         ),
     )
-    text = DuckDBTextFiles(memory=memory)
     return SourceFilesByContent(
         {
-            SourceFormat.TEXT: text,
-            SourceFormat.JSON_LINES: text,
-            SourceFormat.PARQUET: text,
+            SourceFormat.TEXT: DuckDBTextFiles(memory=memory),
+            SourceFormat.JSON_LINES: DuckDBJsonFiles(memory=memory),
+            SourceFormat.PARQUET: DuckDBParquetFiles(memory=memory),
             SourceFormat.WORKBOOK: workbooks,
         }
     )
