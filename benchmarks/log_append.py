@@ -34,7 +34,7 @@ from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
 from spice_core.adapters.postgres.ledger import PostgresLedger
-from spice_core.adapters.postgres.migrate import available_migrations, migrate
+from spice_core.adapters.postgres.migrate import migrate
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.domain.events import Event
@@ -361,7 +361,7 @@ def main() -> None:
         data_dir = root / "postgres-of-bench"
         stack.callback(stop_embedded, data_dir)
         dsn = start_embedded(data_dir)
-        migrate(dsn, migrations={"001_ledger.sql": available_migrations()["001_ledger.sql"]})
+        migrate(dsn)
         ours = Ours(root, dsn)
         if "umadb" in options.peers:
             umadb = UmaDb(root)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.log_append import PICK, command, payload
 from benchmarks.report import Pairs, Row, paired, write
+from spice_api.dev.servers.cache import Cache
 from spice_api.dev.servers.seaweedfs import SeaweedServer
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
@@ -189,7 +190,7 @@ def opened_place(stack: ExitStack) -> Place:
     if url := os.environ.get("SPICE_TEST_S3_URL"):
         keys = (os.environ.get(f"SPICE_TEST_S3_{part}_KEY", "") for part in ("ACCESS", "SECRET"))
         return Place(url, *keys, dsn)
-    server = SeaweedServer(root / "s3")
+    server = SeaweedServer(root / "s3", cache=Cache.of_user())
     server.start()
     stack.callback(server.stop)
     return Place(server.endpoint, server.access_key, server.secret_key, dsn)

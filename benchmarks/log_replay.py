@@ -21,7 +21,7 @@ from benchmarks.log_append import DB, EventSourcing, Ours, UmaDb, command, paylo
 from benchmarks.report import Row, paired, write
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
-from spice_core.adapters.postgres.migrate import available_migrations, migrate
+from spice_core.adapters.postgres.migrate import migrate
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.services.event_log.limits import LogLimits
@@ -140,7 +140,7 @@ def main() -> None:
         data_dir = root / "postgres-of-bench"
         stack.callback(stop_embedded, data_dir)
         dsn = start_embedded(data_dir)
-        migrate(dsn, migrations={"001_ledger.sql": available_migrations()["001_ledger.sql"]})
+        migrate(dsn)
         ours = fill_ours(Ours(root, dsn), options.events, stack)
         rows.append(verification_share(root, options.events))
         umadb = UmaDb(root)
