@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spice_core.domain.inference import ColumnType, given_values
-from spice_core.domain.readings import NUMBERS, READINGS
+from spice_core.domain.readings import ALL_READINGS, NUMBERS, READINGS_OF
 from spice_core.domain.values import type_name
 from spice_core.errors import InvalidInput
 
@@ -14,16 +14,7 @@ _MOST_NULL_WORDS = 100
 _MOST_SCALE = 18
 _LONGEST_TEXT = 1000
 _ORDERS = ("ymd", "dmy", "mdy")
-_TYPES = frozenset(
-    {"string", "boolean", "integer", "decimal", "double", "date", "dateTime", "time", "uuid", "email", "url", "ip", "phone"}
-)
-_READINGS_OF: Mapping[str, tuple[str, ...]] = {
-    "boolean": ("boolean",),
-    **dict.fromkeys(("integer", "decimal", "double"), NUMBERS),
-    "date": tuple(name for name in READINGS if name.startswith("date_") and not name.startswith("date_time_")),
-    "dateTime": tuple(name for name in READINGS if name.startswith("date_time_")),
-    **{name: (name,) for name in READINGS if name in {"time", "uuid", "email", "url", "ip", "phone"}},
-}
+_TYPES = frozenset({"string", *READINGS_OF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +73,10 @@ def check_correction(correction: ColumnCorrection) -> None:
     name = correction.column[:80]
     if correction.type is not None and type_name(correction.type) not in _TYPES:
         raise InvalidInput(f"{name}: a column cannot be kept as {correction.type[:80]!r}; use one of {', '.join(sorted(_TYPES))}")
-    if correction.reading is not None and correction.reading not in READINGS:
-        raise InvalidInput(f"{name}: {correction.reading[:80]!r} is no reading; use one of {', '.join(READINGS)}")
+    if correction.reading is not None and correction.reading not in ALL_READINGS:
+        raise InvalidInput(f"{name}: {correction.reading[:80]!r} is no reading; use one of {', '.join(ALL_READINGS)}")
     if correction.type is not None and correction.reading is not None:
-        suitable = _READINGS_OF.get(type_name(correction.type) or "", ())
+        suitable = READINGS_OF.get(type_name(correction.type) or "", ())
         if correction.reading not in suitable:
             raise InvalidInput(
                 f"{name}: a {correction.type} is not read as {correction.reading}; {', '.join(suitable) or 'leave it out'}"
@@ -151,7 +142,7 @@ def _corrected(entry: ColumnType, correction: ColumnCorrection, facts: Mapping[s
     given = given_values(facts, words)
     fits = min(given, int(facts["fits"].get(reading, 0)))
     digits = facts["digits"].get(reading, (0, 0)) if reading in NUMBERS else (0, 0)
-    kept = wanted or next(name for name, names in _READINGS_OF.items() if reading in names)
+    kept = wanted or next(name for name, names in READINGS_OF.items() if reading in names)
     if wanted is None and entry.type in {"integer", "decimal", "double"} and reading in NUMBERS:
         kept = "decimal" if correction.scale else entry.type
     return replace(
@@ -178,7 +169,7 @@ def _possible_readings(correction: ColumnCorrection) -> tuple[str, ...]:
     if correction.date_order is not None:
         prefixes = {"date": ("date_",), "dateTime": ("date_time_",)}.get(wanted or "", ("date_", "date_time_"))
         return tuple(f"{prefix}{correction.date_order}" for prefix in prefixes)
-    return _READINGS_OF.get(wanted, ()) if wanted else ()
+    return READINGS_OF.get(wanted, ()) if wanted else ()
 
 
 def _is_short_text(value: Any) -> bool:

@@ -11,6 +11,7 @@ _KEY_TYPES = frozenset({"string", "integer", "date", "dateTime", "uuid", "email"
 _NAME = re.compile(
     r"(?:^|[_\s-])(?:id|key|code|no|num|nr|number|uuid|sku|isbn|pk)$|(?:Id|ID|Code|Key|No)$|번호|코드|아이디|番号|编号"
 )
+_OWN_KEY_NAME = re.compile(r"^(?:id|uuid|guid|key|pk|row_?id|record_?id)$|(?:^|[_\s-])(?:uuid|pk)$", re.IGNORECASE)
 _WEAK = re.compile(
     r"(?:^|[_\s-])(?:name|title|description|note|comment|date|time|year|month|day|hour|minute)(?:$|[_\s-])", re.IGNORECASE
 )
@@ -58,6 +59,11 @@ def name_score(column: str, type_name: str) -> float:
     if _WEAK.search(column):
         score -= 0.2
     return score + {"uuid": 0.1, "integer": 0.05, "string": 0.05}.get(type_name, 0.0)
+
+
+def is_key_name(column: str) -> bool:
+    """Whether a name says that its values identify rows: `id`, `user_id`, not `country_code` and the like, which repeat."""
+    return bool(_OWN_KEY_NAME.search(column))
 
 
 def _varies(facts: Mapping[str, Any]) -> bool:

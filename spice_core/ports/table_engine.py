@@ -77,11 +77,14 @@ class TableEngine(ABC):
         """Read the table as text into a Parquet file at `into`; ragged rows are rejected one by one, with reasons."""
 
     @abstractmethod
-    def profile(self, table: Path, columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Return per column of a text table what inference needs.
+    def profile(
+        self, table: Path, columns: Sequence[str], *, asked: Mapping[str, Sequence[str]] | None = None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Return per column of a text table what inference needs (`domain.inference` says which keys).
 
         Keys: total, empty, distinct (approximate above 10,000), min and max length, up to 1,000 frequent and sampled values,
-        and how many values fit each candidate type.
+        how many values fit each reading, and what recognisers say of the sampled values. Readings `asked` for by column are
+        counted on every row, others only where a sample makes them plausible.
         """
 
     @abstractmethod
@@ -91,7 +94,8 @@ class TableEngine(ABC):
     @abstractmethod
     def cast(self, table: Path, types: Mapping[str, str], *, dialect_of: Mapping[str, Mapping[str, Any]], into: Path) -> int:
         """Write the typed table (`__row` kept) to Parquet at `into`; return how many values did not fit and became null with
-        their text kept in `__rejects`. `dialect_of` says per column how text is written (decimal comma, day first, …)."""
+        their text kept in `__rejects`. `dialect_of` says per column how text is written (decimal comma, day first, …), and what
+        it is called in the typed table where that differs (`name`)."""
 
     @abstractmethod
     def rows(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spice_core.domain.corrections import ColumnCorrection, apply_corrections
-from spice_core.domain.inference import ColumnType, infer_types
+from spice_core.domain.inference import ColumnType, complex_type, infer_types, plain_type
 from spice_core.domain.key_candidates import composite_keys, rank, single_keys
 from spice_core.domain.text_dialects import unique_names
 from spice_core.errors import InvalidInput
@@ -39,6 +39,7 @@ _RISK_TEXT = {
     "ambiguous_date_format": "no value settles the order of day and month",
     "ambiguous_type_candidates": "another notation of numbers fits as well",
     "mixed_numeric_values": "numbers and other values are mixed",
+    "fuzzy_datetime_matches": "dates are written in several ways, or only some values are dates",
     "values_do_not_fit": "some values do not fit the type and are kept as text beside the table",
     "normalized_name_collision": "two columns have the same name but for case or space",
     "key_candidate_not_unique": "the name says key, the values repeat",
@@ -51,6 +52,24 @@ class InferredTable:
 
     types: Mapping[str, ColumnType]
     evidence: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The type of each column of the text table: what `TableEngine.cast` takes."""
+        return {column: entry.type for column, entry in self.types.items()}
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """How each column is written and what it is called in the typed table: `dialect_of` of `TableEngine.cast`."""
+        return {
+            column: entry.options() | ({"name": entry.name} if entry.name != column else {})
+            for column, entry in self.types.items()
+        }
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each column of the text table is called in the typed table."""
+        return {column: entry.name for column, entry in self.types.items()}
 
     def nulls(self, column: str) -> int:
         """Return how many values of `column` will be null: empty, a word for nothing, or not fitting."""
@@ -150,16 +169,21 @@ def _as_stated(column: str, type_name: str) -> ColumnCorrection:
     return ColumnCorrection(column, type=type_name, reading=_STATED[type_name], null_words=())
 
 
-def column_report(found: InferredTable, name: str, *, include_complex: bool = True) -> dict[str, Any]:
-    """Return what is known of one column as JSON: type with confidence and reason, counts, samples, risks."""
+def column_report(found: InferredTable, name: str, *, include_complex: bool | None = None) -> dict[str, Any]:
+    """Return what is known of one column as JSON: type with confidence and reason, counts, samples, risks.
+
+    The type is the one that the table is kept in; with `include_complex` the finest that is known, without it a plain one.
+    """
     entry, facts = found.types[name], found.evidence[name]
-    if not include_complex and entry.type in {"email", "url", "uuid", "ip", "time"}:
-        entry = replace(entry, type="string", metadata={**entry.metadata, "semantic": entry.type})
+    if include_complex is not None:
+        finest = complex_type(entry)
+        finer = {"semantic": finest} if finest != plain_type(entry) else {}
+        entry = replace(entry, type=finest if include_complex else plain_type(entry), metadata={**entry.metadata, **finer})
     total, nulls = int(facts["total"]), found.nulls(name)
     values = [value for value, _ in facts["values"] if value not in entry.null_words]
     metadata = {**entry.metadata, **entry.options(), "alternatives": list(entry.alternatives), "ambiguous": entry.is_ambiguous}
     return {
-        "column_name": name,
+        "column_name": entry.name,
         "inferred_type": {"type": entry.type, "confidence": entry.confidence, "reason": entry.reason, "metadata": metadata},
         "total_count": total,
         "non_empty_count": total - int(facts["empty"]),

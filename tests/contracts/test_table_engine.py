@@ -199,7 +199,7 @@ def test_a_cast_keeps_the_text_of_what_does_not_fit(engine: TableEngine, tmp_pat
         ("31.12.2024", "date", "date_dmy", date(2024, 12, 31)),
         ("12/31/24", "date", "date_mdy", date(2024, 12, 31)),
         ("2024년 1월 2일", "date", "date_ymd", date(2024, 1, 2)),
-        ("1 Feb 2024", "date", "date_dmy", date(2024, 2, 1)),
+        ("1 Feb 2024", "date", "date_named", date(2024, 2, 1)),
         ("1/2/2024 3:04 PM", "dateTime", "date_time_mdy", datetime(2024, 1, 2, 15, 4, tzinfo=UTC)),
         ("2024-01-02T03:04:05+09:00", "dateTime", "date_time_ymd", datetime(2024, 1, 1, 18, 4, 5, tzinfo=UTC)),
         ("아니오", "boolean", "boolean", False),

@@ -9,6 +9,7 @@ import duckdb
 
 from spice_core.adapters.duckdb import readings
 from spice_core.adapters.duckdb.connections import copy_to, literal, name, parquet
+from spice_core.adapters.duckdb.expressions import matches
 from spice_core.adapters.duckdb.profiles import trimmed
 from spice_core.domain.readings import NUMBERS
 
@@ -20,10 +21,12 @@ def cast(
     connection: duckdb.DuckDBPyConnection, table: Path, types: Mapping[str, str], how: Mapping[str, Mapping[str, Any]], into: Path
 ) -> int:
     """Write the typed table with `__row` and `__rejects` (JSON of column to text, null where all fit); return the misfits."""
-    texts, values, misfits = [], [], []
-    for index, (column, type_name) in enumerate(types.items()):
-        options = how.get(column, {})
-        texts.append(f"{_given(name(column), options)} AS t{index}")
+    texts, values, misfits, names = [], [], [], []
+    for index, (source, type_name) in enumerate(types.items()):
+        options = how.get(source, {})
+        column = str(options.get("name", source))
+        names.append(column)
+        texts.append(f"{_given(name(source), options)} AS t{index}")
         if type_name == "string" or "reading" not in options:
             values.append(f"t{index} AS {name(column)}")
         else:
@@ -34,7 +37,7 @@ def cast(
         f"SELECT __row, {', '.join([*values, *(f't{index}' for index, _ in misfits)])} FROM (SELECT __row, {', '.join(texts)} "
     )
     typed += f"FROM {parquet(table)})"
-    columns = ", ".join(name(column) for column in types)
+    columns = ", ".join(name(column) for column in names)
     connection.execute(copy_to(f"SELECT __row, {columns}, {rejects} AS __rejects FROM ({typed})", into))
     if not misfits:
         return 0
@@ -66,24 +69,25 @@ def _rejects(misfits: Sequence[tuple[int, str]]) -> str:
 def _value(text: str, type_name: str, options: Mapping[str, Any]) -> str:
     reading = str(options["reading"])
     if reading not in NUMBERS:
-        return readings.value(reading, text)
+        words = {key: options[key] for key in ("true_words", "false_words") if key in options}
+        return readings.value(reading, text, **words)
     plain = r"-?[0-9]+" if type_name == "integer" else r"-?[0-9]{1,15}(?:\.[0-9]*)?"
     number = _number(readings.number_text(reading, text), text, type_name, options)
     if reading != "number_us" and type_name != "integer":
         return f"CASE WHEN {readings.fits(reading, text)} THEN {number} END"
-    quick = f"WHEN {readings.matches(text, plain)} THEN {_number(text, text, type_name, options)}"
+    quick = f"WHEN {matches(text, plain)} THEN {_number(text, text, type_name, options)}"
     return f"CASE {quick} WHEN {readings.fits(reading, text)} THEN {number} END"
 
 
 def _number(number: str, text: str, type_name: str, options: Mapping[str, Any]) -> str:
     if type_name == "integer":
         whole = f"regexp_replace({number}, '\\.0*$', '')"
-        return f"CASE WHEN {readings.matches(whole, '-?[0-9]+')} THEN try_cast({whole} AS BIGINT) END"
+        return f"CASE WHEN {matches(whole, '-?[0-9]+')} THEN try_cast({whole} AS BIGINT) END"
     if type_name == "double":
         return f"try_cast({number} AS DOUBLE)"
     scale = int(options.get("scale", 2))
     pattern = rf"[^.]*(\.[0-9]{{0,{scale}}}0*)?"
-    exact = f"CASE WHEN {readings.matches(number, pattern)} THEN {number} END"
+    exact = f"CASE WHEN {matches(number, pattern)} THEN {number} END"
     if not options.get("percent"):
         return f"try_cast({exact} AS DECIMAL({_WIDTH}, {scale}))"
     wide = f"DECIMAL({_WIDTH}, {scale + 2})"

@@ -1,6 +1,7 @@
 """What a text column holds: counts, samples, and how many values fit each reading."""
-# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
+# ruff: noqa: RUF001, S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import pyarrow as pa  # type: ignore[import-untyped] # it has no stubs
 
 from spice_core.adapters.duckdb import readings
 from spice_core.adapters.duckdb.connections import literal, name, parquet
+from spice_core.adapters.duckdb.expressions import matches
+from spice_core.adapters.duckdb.recognisers import recognise
 from spice_core.domain.readings import NULL_WORDS, NUMBERS, READINGS
 
 SPACES = " \t\r\n\u00a0\u3000\ufeff"
@@ -23,13 +26,24 @@ _EXACT_DISTINCT = 10_000
 _COUNTED_VALUES = 20_000
 _PLAUSIBLE = 0.4
 
-_SIGNS: Mapping[str, Sequence[str]] = {
-    "email": ("@",),
-    "url": ("://",),
-    "uuid": ("-",),
-    "ip": (".", ":"),
-    **dict.fromkeys(("time", "date_time_ymd", "date_time_dmy", "date_time_mdy"), (":",)),
+_SIGNS: Mapping[str, re.Pattern[str]] = {
+    "email": re.compile("@"),
+    "url": re.compile("://"),
+    "uuid": re.compile("-"),
+    "ip": re.compile(r"[.:]"),
+    "phone": re.compile(r"\d[ .(/-]|\d{5}"),
+    "time": re.compile(r"\d:\d"),
+    "date_dmy": re.compile(r"\d[-/. ]\s?\d"),
+    "date_mdy": re.compile(r"\d[-/. ]\s?\d"),
+    "date_yymd": re.compile(r"^'?\d\d\s?[-/. 년年]\s?\d"),
+    "date_named": re.compile(r"[^\W\d_]{3}.*\d"),
+    "date_era": re.compile(r"^(?:[令平昭大明民][和成治正國国]|[RHSTM])[.元\d]"),
+    "date_time_ymd": re.compile(r"\d\s?[:：時时시点點T]|^\d{14}$"),
+    "date_time_dmy": re.compile(r"\d:\d"),
+    "date_time_mdy": re.compile(r"\d:\d"),
+    "date_time_named": re.compile(r"[^\W\d_]{3}.*\d:\d|\d:\d.*\d{4}"),
 }
+"""A cheap sign of each reading; it is not counted where no value has it."""
 _MARKS = {
     "leading_zero": r"[+\x{2212}-]?0\d+",
     "long_number": r"[+\x{2212}-]?\d{19,}",
@@ -37,8 +51,8 @@ _MARKS = {
     "exponent": r".*\d[eE][+-]?\d+.*",
     "percent": r".*%.*",
     "brackets": r"\(.*\)",
-    "currency": r".*(?:[$€£¥₩₹₽]|USD|EUR|GBP|JPY|KRW|CHF|CNY|원|円|元).*",
-    "grouped": r".*\d[.,'\x{2019}\s\x{00A0}\x{202F}]\d{3}(?:\D.*)?",
+    "currency": rf"[^A-Za-z]*{readings.MONEY}[^A-Za-z]*",
+    "grouped": r".*\d[.,'\x{2019}\s\x{00A0}\x{202F}\x{2009}]\d{3}(?:\D.*)?",
 }
 
 
@@ -47,8 +61,10 @@ def trimmed(column: str) -> str:
     return f"nullif(trim({column}, {literal(SPACES)}), '')"
 
 
-def profile(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the evidence that `domain.inference` needs, per column."""
+def profile(
+    connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str], *, asked: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    """Return the evidence that `domain.inference` needs, per column; the readings `asked` for are counted on every row."""
     found: dict[str, dict[str, Any]] = {}
     for some in _parts(columns):
         found |= _counts(connection, table, some)
@@ -57,14 +73,17 @@ def profile(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequenc
     samples = _samples(connection, table, columns, total, is_whole=is_whole)
     exact = set(columns) if is_whole else _count_values(connection, table, found, samples)
     sampled = _sample_fits(connection, samples)
+    recognised = recognise(dict(zip(columns, samples, strict=True)))
     for index, column in enumerate(columns):
         entry, values = found[column], samples[index]
         frequent = [value for value in entry.pop("frequent") if value is not None and value not in values]
         entry["values"] = [[value, count] for value, count in values.most_common(_KEPT_VALUES - len(frequent))]
         entry["values"] += [[value, 1] for value in frequent]
         entry.update(sampled[index])
+        entry["recognised"] = recognised[column]
     rest = {column: values for column, values in zip(columns, samples, strict=True) if column not in exact}
     _count_all(connection, table, found, rest)
+    _count_asked(connection, table, found, asked)
     return found
 
 
@@ -160,9 +179,8 @@ def _sample_fits(connection: duckdb.DuckDBPyConnection, samples: Sequence[Counte
         }
     )
     connection.register("sampled", arrow)
-    possible = _possible(value for values in samples for value in values)
-    tests = [f"sum(n) FILTER (WHERE {readings.fits(reading, 'v')})" if reading in possible else "0" for reading in READINGS]
-    tests += [f"sum(n) FILTER (WHERE {readings.matches('v', pattern)})" for pattern in _MARKS.values()]
+    tests = [_counted(reading, places) for reading, places in _possible(samples).items()]
+    tests += [f"sum(n) FILTER (WHERE {matches('v', pattern)})" for pattern in _MARKS.values()]
     tests += [digits for reading in NUMBERS for digits in _digits(reading, "v")]
     query = f'SELECT "column", {", ".join(tests)} FROM sampled GROUP BY ALL'
     found: list[dict[str, Any]] = [_evidence([0] * len(tests)) for _ in samples]
@@ -172,15 +190,27 @@ def _sample_fits(connection: duckdb.DuckDBPyConnection, samples: Sequence[Counte
     return found
 
 
-def _possible(values: Iterable[str]) -> set[str]:
-    """The readings whose mark stands in some value; planning the others' expressions would cost more than running them."""
-    missing = dict(_SIGNS)
-    for value in values:
-        for reading in [reading for reading, signs in missing.items() if any(sign in value for sign in signs)]:
-            del missing[reading]
-        if not missing:
-            break
-    return set(READINGS) - set(missing)
+def _counted(reading: str, places: Sequence[int]) -> str:
+    if not places:
+        return "0"
+    of = ", ".join(map(str, places))
+    return f'sum(n) FILTER (WHERE CASE WHEN "column" IN ({of}) THEN {readings.fits(reading, "v")} END)'
+
+
+def _possible(samples: Sequence[Iterable[str]]) -> dict[str, list[int]]:
+    """Per reading the columns in which some value has its sign: the expressions cost more than the look."""
+    found: dict[str, list[int]] = {reading: [] for reading in READINGS}
+    for place, values in enumerate(samples):
+        missing = dict(_SIGNS)
+        for value in values:
+            for reading in [reading for reading, sign in missing.items() if sign.search(value)]:
+                del missing[reading]
+            if not missing:
+                break
+        for reading in READINGS:
+            if reading not in missing:
+                found[reading].append(place)
+    return found
 
 
 def _digits(reading: str, text: str) -> tuple[str, str]:
@@ -220,7 +250,7 @@ def _count_all(
         for index, column in enumerate(columns):
             cell = f"c{index}"
             tests += [f"count_if({readings.fits(reading, cell)})" for reading in wanted[column]]
-            tests += [f"count_if({readings.matches(cell, pattern)})" for pattern in _MARKS.values()]
+            tests += [f"count_if({matches(cell, pattern)})" for pattern in _MARKS.values()]
             tests += [digits for reading in wanted[column] if reading in NUMBERS for digits in _digits(reading, cell)]
         row = list(connection.execute(f"SELECT {', '.join(tests)} FROM {_source(table, columns)}").fetchall()[0])
         for column in columns:
@@ -230,3 +260,19 @@ def _count_all(
             exact["fits"] = {reading: exact["fits"].get(reading, 0) for reading in READINGS}
             found[column].update(exact)
             del row[:size]
+
+
+def _count_asked(
+    connection: duckdb.DuckDBPyConnection, table: Path, found: Mapping[str, dict[str, Any]], asked: Mapping[str, Sequence[str]]
+) -> None:
+    """Count on every row how many values fit the readings that someone names, plausible or not."""
+    for column, names in asked.items():
+        if column not in found or not names:
+            continue
+        tests = [f"count_if({readings.fits(reading, 'c0')})" for reading in names]
+        tests += [digits for reading in names if reading in NUMBERS for digits in _digits(reading, "c0")]
+        row = connection.execute(f"SELECT {', '.join(tests)} FROM {_source(table, [column])}").fetchall()[0]
+        found[column]["fits"].update(zip(names, row, strict=False))
+        numbers = [reading for reading in names if reading in NUMBERS]
+        for index, reading in enumerate(numbers):
+            found[column]["digits"][reading] = list(row[len(names) + index * 2 : len(names) + index * 2 + 2])

@@ -33,9 +33,11 @@ class DuckDBTableEngine(TableEngine):
         self._check_open()
         return text_tables.read_text_table(path, dialect, into=into, memory=self._memory, scratch=self._scratch)
 
-    def profile(self, table: Path, columns: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    def profile(
+        self, table: Path, columns: Sequence[str], *, asked: Mapping[str, Sequence[str]] | None = None
+    ) -> Mapping[str, Mapping[str, Any]]:
         with self._connect(table) as connection:
-            return profiles.profile(connection, table, columns)
+            return profiles.profile(connection, table, columns, asked=asked or {})
 
     def is_unique(self, table: Path, columns: Sequence[str]) -> bool:
         with self._connect(table) as connection:

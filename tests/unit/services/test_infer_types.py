@@ -79,7 +79,7 @@ CASES: dict[str, tuple[list[str], str]] = {
     "link": (["https://example.org/a", "http://example.org"], "url"),
     "address": (["10.0.0.1", "::1"], "ip"),
     "clock": (["10:30", "9:05"], "time"),
-    "phone": (["+82 10 1234 5678", "+82 10 8765 4321"], "string"),
+    "phone": (["+82 10 1234 5678", "+82 10 8765 4321"], "phone"),
     "words": (["alpha", "beta", "gamma"], "string"),
     "mixed": (["1", "two", "3"], "string"),
     "blank": (["", " ", ""], "string"),
