@@ -77,7 +77,7 @@ def _is_mixed(classes: Sequence[str]) -> bool:
     if len(classes) < 2:
         return False
     minority = len(classes) - max(classes.count(name) for name in classes)
-    return minority >= max(1, 0.25 * len(classes))
+    return minority >= max(1 if len(classes) == 2 else 2, 0.25 * len(classes))
 
 
 def _is_transposed(grid: Grid, rows: Sequence[int], columns: Sequence[int], head: Head) -> bool:

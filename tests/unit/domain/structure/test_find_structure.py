@@ -168,7 +168,7 @@ def test_signature_stays_when_rows_are_added_and_changes_with_a_header() -> None
         [[None] * 50] * 100,
         [["x"]],
         [[]] * 10_000 + [["a", "b"]],
-        [[f"c{number}" for number in range(100_000)], [str(number) for number in range(100_000)]],
+        [[f"c{number}" for number in range(40_000)], [str(number) for number in range(40_000)]],
         [["a" if (row + column) % 2 else None for column in range(60)] for row in range(1000)],
         [["a" if row % 2 else None] * 5 for row in range(4000)],
         [["9" * 5000, "x" * 50_000, " 1" * 3000, "(" * 5000, "1 " * 29 + "x"]] * 20,
@@ -195,7 +195,7 @@ def test_work_grows_with_the_cells_and_not_faster() -> None:
             sys.setprofile(None)
         return counted
 
-    assert calls(1200) < 4.5 * calls(300)
+    assert calls(400) < 4.5 * calls(100)
 
 
 CELLS = st.one_of(
