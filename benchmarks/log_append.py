@@ -38,6 +38,7 @@ from spice_core.adapters.postgres.migrate import migrate
 from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.domain.events import Event
+from spice_core.ports.object_store import ObjectStore
 from spice_core.services.event_log.event_log import EventLog
 
 DB = "bench"
@@ -123,24 +124,29 @@ def drive(case: Case, client: Callable[[int, random.Random], Callable[[], None]]
 
 
 class Ours:
-    """The event log over a local directory and the embedded PostgreSQL."""
+    """The event log over a local directory and the embedded PostgreSQL; over another store where one is given."""
 
     name = "spice"
 
-    def __init__(self, root: Path, dsn: str) -> None:
+    def __init__(self, root: Path, dsn: str, *, open_store: Callable[[], ObjectStore] | None = None) -> None:
+        """`open_store` gives an empty store, each time another one."""
         self._root = root / "store"
         self._dsn = dsn
+        self._open_store = open_store or self._local_store
+
+    def _local_store(self) -> ObjectStore:
+        shutil.rmtree(self._root, ignore_errors=True)
+        return LocalObjectStore(self._root)
 
     @contextmanager
     def log(self) -> Iterator[EventLog]:
         """A started log without events."""
-        shutil.rmtree(self._root, ignore_errors=True)
         with ExitStack() as stack:
             postgres = Postgres(self._dsn, max_size=8)
             stack.callback(postgres.close)
             ledger = PostgresLedger(postgres)
             ledger.forget(DB)
-            store = LocalObjectStore(self._root)
+            store = self._open_store()
             stack.callback(store.close)
             log = EventLog(store=store, ledger=ledger, clock=SystemClock(), ids=RandomIds(), writer_id="bench")
             stack.callback(log.close)

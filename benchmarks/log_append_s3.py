@@ -58,6 +58,10 @@ class Place:
         store.check_bucket(creates=True)
         return store
 
+    def new_store(self) -> ObjectStore:
+        """Return an empty store."""
+        return self.store(new_name())
+
     def log(self, stack: ExitStack, prefix: str) -> EventLog:
         postgres = Postgres(self.dsn, max_size=8)
         stack.callback(postgres.close)
@@ -187,6 +191,11 @@ def opened_place(stack: ExitStack) -> Place:
     stack.callback(stop_embedded, root / "postgres-of-bench")
     dsn = start_embedded(root / "postgres-of-bench")
     migrate(dsn)
+    return opened_s3(stack, root, dsn)
+
+
+def opened_s3(stack: ExitStack, root: Path, dsn: str) -> Place:
+    """Return the S3 server that the environment names, or one started below `root` until `stack` ends."""
     if url := os.environ.get("SPICE_TEST_S3_URL"):
         keys = (os.environ.get(f"SPICE_TEST_S3_{part}_KEY", "") for part in ("ACCESS", "SECRET"))
         return Place(url, *keys, dsn)

@@ -18,6 +18,7 @@ import orjson
 import psycopg
 
 from benchmarks.log_append import DB, EventSourcing, Ours, UmaDb, command, payload
+from benchmarks.log_append_s3 import opened_s3
 from benchmarks.report import Row, paired, write
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.postgres.embedded import start_embedded, stop_embedded
@@ -131,18 +132,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--s3", action="store_true", help="our log on an S3 server (the peers stay on the local disk)")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="spice-bench-", dir="/var/tmp"))
     rows: list[Row] = []
-    case = f"{options.events:,} events"
+    case = f"{options.events:,} events" + (" on S3" if options.s3 else "")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, root)
         data_dir = root / "postgres-of-bench"
         stack.callback(stop_embedded, data_dir)
         dsn = start_embedded(data_dir)
         migrate(dsn)
-        ours = fill_ours(Ours(root, dsn), options.events, stack)
-        rows.append(verification_share(root, options.events))
+        open_store = opened_s3(stack, root, dsn).new_store if options.s3 else None
+        ours = fill_ours(Ours(root, dsn, open_store=open_store), options.events, stack)
+        if not options.s3:
+            rows.append(verification_share(root, options.events))
         umadb = UmaDb(root)
         stack.callback(umadb.close)
         read_umadb = fill_umadb(umadb, options.events)

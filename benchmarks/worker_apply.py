@@ -5,7 +5,7 @@ commit per batch, and the domain events appended to the log and synced. The feed
 a hundredth. The peers only write rows: a mark per event, the newest state per instance guarded by its number, and its link.
 All commit durably; the peers' state and ours are compared with a sequential oracle.
 
-Run: `python -m benchmarks.worker_apply [--events 20000] [--pairs 5]`.
+Run: `python -m benchmarks.worker_apply [--events 20000] [--pairs 5] [--s3]`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 import psycopg
 
+from benchmarks.log_append_s3 import opened_s3
 from benchmarks.report import Row, paired, write
 from spice_core.adapters.localfs.object_store import LocalObjectStore
 from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
@@ -38,6 +39,7 @@ from spice_core.adapters.system.id_source import RandomIds
 from spice_core.domain import naming
 from spice_core.domain.commands import Command, CommandType
 from spice_core.domain.events import RecordedEvent
+from spice_core.ports.object_store import ObjectStore
 from spice_core.services.apply_commands import GraphHandler
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
@@ -127,15 +129,15 @@ def _command(database: str, name: str, patch: dict[str, Any], number: int) -> Co
 
 
 class Bench:
-    """One PostgreSQL, one log directory; every run takes a database of its own."""
+    """One PostgreSQL, one log; every run takes a database of its own."""
 
-    def __init__(self, directory: Path, dsn: str, stack: ExitStack) -> None:
+    def __init__(self, dsn: str, stack: ExitStack, *, store: ObjectStore) -> None:
         self.dsn = dsn
         self.clock, self.ids = SystemClock(), RandomIds()
         postgres = Postgres(dsn, max_size=10)
         stack.callback(postgres.close)
         self.log = EventLog(
-            store=LocalObjectStore(directory / "objects"),
+            store=store,
             ledger=PostgresLedger(postgres),
             clock=self.clock,
             ids=self.ids,
@@ -255,6 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--s3", action="store_true", help="the log on an S3 server")
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     arguments = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="spice-bench-"))
@@ -264,9 +267,10 @@ def main() -> None:
         dsn = start_embedded(directory / "postgres")
         stack.callback(stop_embedded, directory / "postgres")
         migrate(dsn)
-        bench = Bench(directory, dsn, stack)
+        store = opened_s3(stack, directory, dsn).new_store() if arguments.s3 else LocalObjectStore(directory / "objects")
+        bench = Bench(dsn, stack, store=store)
         count, few = arguments.events, max(arguments.events // 10, BATCH)
-        case = f"{count} events, 10 % twice, 1 % reordered"
+        case = f"{count} events, 10 % twice, 1 % reordered" + (", log on S3" if arguments.s3 else "")
         batched = paired(lambda: bench.ours(count), lambda: bench.batched(count), arguments.pairs)
         loop = paired(lambda: bench.ours(count), lambda: bench.one_by_one(few), arguments.pairs)
         rows = [
