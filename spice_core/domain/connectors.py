@@ -123,6 +123,8 @@ class SyncState:
         revision: the change token of that read; equal to the present one: nothing changed.
         content_hash: sha256 hex of the file that was uploaded last.
         version_id: the dataset version that it became.
+        incarnation: of the source that this is about; a state of another one says nothing of it.
+        failed_revision: the change token that the sync failed at for good: it is tried again by itself once that differs.
         generation: how many versions and deletions this source made: part of every upload's idempotency key.
         attempts: failures in a row.
         next_try_at: not before; None: by the polling interval.
@@ -136,6 +138,8 @@ class SyncState:
     revision: str | None = None
     content_hash: str | None = None
     version_id: str | None = None
+    incarnation: str = ""
+    failed_revision: str | None = None
     generation: int = 0
     attempts: int = 0
     next_try_at: datetime | None = None

@@ -9,7 +9,6 @@ from spice_core.domain.connectors import KEPT_RUNS, ConnectorSource, SyncRun, Sy
 MAX_RETRIES = 5
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
-_WAITS_FOR_SOMEBODY = frozenset({SyncStatus.FAILED, SyncStatus.DISCARDED, SyncStatus.NEEDS_AUTHORIZATION})
 
 
 def upload_key(source: ConnectorSource, state: SyncState, content_hash: str) -> str:
@@ -30,11 +29,31 @@ def pause_seconds(attempts: int, *, jitter: float, asked: float | None = None) -
     return max(pause * (1 - jitter / 4), asked or 0.0)
 
 
-def is_due(source: ConnectorSource, state: SyncState, now: datetime) -> bool:
-    """Whether the state lets a source be synced at `now`; the polling interval is kept elsewhere, by a lease."""
-    if not source.is_enabled or state.status in _WAITS_FOR_SOMEBODY:
+def fresh_state(source: ConnectorSource, state: SyncState | None) -> SyncState:
+    """Return the state of `source`: a new one where there is none, or where it is of a source that was deleted since."""
+    if state is not None and state.incarnation == source.incarnation:
+        return state
+    return SyncState(source.source_id, incarnation=source.incarnation, version=state.version if state else 0)
+
+
+def is_due(source: ConnectorSource, state: SyncState, now: datetime, *, is_resting: bool) -> bool:
+    """Whether a source is to be synced at `now`. `is_resting`: its polling interval is not over.
+
+    A sync that is tried again has a time of its own; one that failed for good is looked at only where a change of the source
+    can be told.
+    """
+    if not source.is_enabled or state.status is SyncStatus.DISCARDED:
         return False
-    return state.next_try_at is None or state.next_try_at <= now
+    if state.status is SyncStatus.RETRYING:
+        return state.next_try_at is None or state.next_try_at <= now
+    return not is_resting and (state.status is not SyncStatus.FAILED or state.failed_revision is not None)
+
+
+def is_unchanged(state: SyncState, revision: str | None) -> bool:
+    """Whether the change token says that a read would bring nothing."""
+    if revision is None:
+        return False
+    return revision == (state.revision if state.status is SyncStatus.OK else state.failed_revision)
 
 
 def wants_full_read(source: ConnectorSource, state: SyncState, now: datetime) -> bool:
@@ -58,6 +77,7 @@ def succeeded(state: SyncState, run: SyncRun, *, cursor: str | None, revision: s
         full_read_at=run.at if is_full else state.full_read_at,
         error=None,
         error_code=None,
+        failed_revision=None,
         runs=runs,
     )
 
@@ -80,8 +100,8 @@ def emptied(state: SyncState) -> SyncState:
     )
 
 
-def ended_with(state: SyncState, status: SyncStatus, run: SyncRun, *, code: str) -> SyncState:
-    """Return the state after an error that waiting does not help."""
+def ended_with(state: SyncState, status: SyncStatus, run: SyncRun, *, code: str, revision: str | None = None) -> SyncState:
+    """Return the state after an error that waiting does not help; `revision`: what the source was at, if that is known."""
     return replace(
         state,
         status=status,
@@ -89,6 +109,7 @@ def ended_with(state: SyncState, status: SyncStatus, run: SyncRun, *, code: str)
         next_try_at=None,
         error=run.error,
         error_code=code,
+        failed_revision=revision,
         runs=(run, *state.runs)[:KEPT_RUNS],
     )
 
@@ -103,7 +124,7 @@ def failed(state: SyncState, run: SyncRun, *, code: str, pause: float) -> SyncSt
 
 def retried(state: SyncState) -> SyncState:
     """Return the state of a sync that an operator wants tried again: from its cursor, with all its attempts."""
-    return replace(state, status=SyncStatus.RETRYING, attempts=0, next_try_at=None)
+    return replace(state, status=SyncStatus.RETRYING, attempts=0, next_try_at=None, failed_revision=None)
 
 
 def discarded(state: SyncState) -> SyncState:

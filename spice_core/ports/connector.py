@@ -15,12 +15,16 @@ Cell = object
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """One field that a kind of connection or source takes. A secret one is kept in the secret store and never shown."""
+    """One field that a kind of connection or source takes.
+
+    A secret one is kept in the secret store and never shown. Where an address changes, secrets must be given anew.
+    """
 
     name: str
     description: str
     is_secret: bool = False
     is_required: bool = False
+    is_address: bool = False
     choices: Sequence[str] = ()
     default: ConfigValue = None
 
