@@ -104,6 +104,13 @@ class TableEngine(ABC):
         """Yield rows in file order, in batches."""
 
     @abstractmethod
+    def rows_of(
+        self, table: Path, columns: Sequence[str], *, key: Sequence[str], values: Sequence[Sequence[Any]], batch: int = 1000
+    ) -> Iterator[Sequence[tuple[int, Mapping[str, Any]]]]:
+        """Yield the rows whose `key` columns hold one of `values` (each as long as `key`), with their numbers, in file order, in
+        batches. Values are compared as the columns hold them; one that a column cannot hold matches nothing."""
+
+    @abstractmethod
     def changes(
         self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
     ) -> Iterator[Sequence[RowChange]]:

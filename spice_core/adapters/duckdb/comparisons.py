@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import duckdb
 from spice_core.adapters.duckdb.connections import name, parquet
 from spice_core.adapters.duckdb.values import batches
 from spice_core.ports.table_engine import RowChange
+
+_MAX_PARAMETERS = 1000
 
 
 def is_unique(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
@@ -87,6 +90,44 @@ def changes(
     query = f"SELECT o.__row, {removed} FROM ({before}) o ANTI JOIN ({after}) n ON {join} ORDER BY o.__row"
     for rows in batches(connection, query, batch):
         yield [RowChange("removed", row[0], dict(zip(columns, row[1:], strict=True)), None) for row in rows]
+
+
+def rows_of(
+    connection: duckdb.DuckDBPyConnection,
+    table: Path,
+    columns: Sequence[str],
+    *,
+    key: Sequence[str],
+    values: Sequence[Sequence[Any]],
+    batch: int,
+) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Yield the rows whose `key` is among `values`, with their numbers."""
+    if not values:
+        return
+    described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(table)}").fetchall()
+    types = {row[0]: row[1] for row in described}
+    asked = ", ".join(f"k{index} {types[column]}" for index, column in enumerate(key))
+    connection.execute(f"CREATE TEMP TABLE asked ({asked})")
+    width = max(1, _MAX_PARAMETERS // len(key))
+    cast = ", ".join(f"TRY_CAST(k{index} AS {types[column]})" for index, column in enumerate(key))
+    names = ", ".join(f"k{index}" for index in range(len(key)))
+    one = f"({', '.join('?' * len(key))})"
+    for start in range(0, len(values), width):
+        part = values[start : start + width]
+        given = [_as_given(value) for entry in part for value in entry]
+        connection.execute(f"INSERT INTO asked SELECT {cast} FROM (VALUES {', '.join([one] * len(part))}) v({names})", given)
+    join = " AND ".join(f"t.{name(column)} = a.k{index}" for index, column in enumerate(key))
+    wanted = ", ".join(f"t.{name(column)}" for column in columns)
+    query = f"SELECT t.__row, {wanted} FROM {parquet(table)} t SEMI JOIN asked a ON {join} ORDER BY t.__row"
+    for rows in batches(connection, query, batch):
+        yield [(row[0], dict(zip(columns, row[1:], strict=True))) for row in rows]
+
+
+def _as_given(value: Any) -> Any:
+    """A time of a table stands without its zone, which is UTC; several types in one list of values meet as text."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    return None if value is None else str(value)
 
 
 def _changed(row: Sequence[Any], columns: Sequence[str]) -> RowChange:

@@ -58,6 +58,12 @@ class DuckDBTableEngine(TableEngine):
             for rows in batches(connection, f"SELECT {names} FROM {source} {page}", batch):
                 yield [dict(zip(columns, row, strict=True)) for row in rows]
 
+    def rows_of(
+        self, table: Path, columns: Sequence[str], *, key: Sequence[str], values: Sequence[Sequence[Any]], batch: int = 1000
+    ) -> Iterator[Sequence[tuple[int, Mapping[str, Any]]]]:
+        with self._connect(table) as connection:
+            yield from comparisons.rows_of(connection, table, columns, key=key, values=values, batch=batch)
+
     def changes(
         self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
     ) -> Iterator[Sequence[RowChange]]:
