@@ -120,6 +120,7 @@ def _edge(info: AppInfo, settings: Settings, gate: Gate, rates: RouteRates, plat
         look_threads=anyio.CapacityLimiter(_LOOK_THREADS),
         reads=WaitingRoom(_WAITING_READS),
         outcomes=WaitingRoom(_WAITING_OUTCOMES),
+        uploads=WaitingRoom(settings.max_concurrent_ingests),
         refusals=RefusalRecorder(lambda held: append_refusals(platform.log, platform.clock, platform.ids, held)),
         tasks=TaskBoard(clock=platform.clock, ids=platform.ids),
         tracer=platform.tracer,

@@ -18,7 +18,7 @@ from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.waiting_room import WaitingRoom
 from spice_core.settings import Settings
 
-UPLOAD_PATHS = frozenset({"/api/v1/pipelines/datasets/csv-upload"})
+UPLOAD_PATHS = frozenset(f"/api/v1/pipelines/datasets/{name}" for name in ("csv-upload", "excel-upload", "upload"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Edge:
 
     `limiter_threads` are the threads in which a remote limiter is asked, `probe_threads` those of readiness and metrics,
     `look_threads` those in which a status is looked at for clients that wait. `reads` and `outcomes` bound how many routes
-    wait in a thread of the common pool: before a read, and for what became of a write.
+    wait in a thread of the common pool: before a read, and for what became of a write; `uploads` how many files are worked on.
     """
 
     settings: Settings
@@ -42,6 +42,7 @@ class Edge:
     look_threads: CapacityLimiter
     reads: WaitingRoom
     outcomes: WaitingRoom
+    uploads: WaitingRoom
     refusals: RefusalRecorder
     tasks: TaskBoard
     tracer: Tracer = field(default_factory=SilentTracer)

@@ -160,6 +160,9 @@ class Settings(BaseSettings):
     cors_origins: CommaList = Field(default_factory=list, validation_alias="CORS_ORIGINS")
     max_request_bytes: int = Field(10_000_000, ge=1_000, validation_alias="SPICE_MAX_REQUEST_BYTES")
     max_upload_bytes: int = Field(2_000_000_000, ge=1_000, validation_alias="SPICE_MAX_UPLOAD_BYTES")
+    max_concurrent_ingests: int = Field(
+        4, ge=1, le=64, validation_alias="SPICE_MAX_CONCURRENT_INGESTS", description="uploads that one app reads at once"
+    )
     request_timeout_seconds: float = Field(30.0, gt=0, validation_alias="REQUEST_TIMEOUT")
     rate_limit: int = Field(1000, ge=1, validation_alias="SPICE_RATE_LIMIT", description="requests per window, per principal")
     rate_limit_window_seconds: int = Field(60, ge=1, validation_alias="SPICE_RATE_LIMIT_WINDOW_SECONDS")

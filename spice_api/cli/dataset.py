@@ -12,11 +12,11 @@ from rich.progress import Progress
 from spice_api.cli.commands import actor
 from spice_api.cli.report import AsJson, Branch, Database, Limit, console, print_json, print_table, progress
 from spice_api.cli.session import platform
-from spice_core.bootstrap import Platform, state_directory
+from spice_core.bootstrap import Platform, ingest_dataset
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.errors import DatasetNotFound, UnreadableFile
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest, dataset_name_of
+from spice_core.services.ingest_dataset import UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import ReadDatasets
 
 app = App(name="dataset", help="Upload, list and preview datasets.")
@@ -49,7 +49,7 @@ def upload(
         actor=actor(),
     )
     with platform() as parts, _bar(file) as bar:
-        version = ingest_service(parts).run(request, _chunks(file, bar))
+        version = ingest_dataset(parts).run(request, _chunks(file, bar))
     if as_json:
         print_json(version)
     else:
@@ -89,20 +89,6 @@ def preview(name: str, *, db: Database, branch: Branch = naming.MAIN, limit: Lim
             [f"{column.name}\n{column.type}" for column in version.columns], [[row[name] for name in names] for row in rows]
         )
     return 0
-
-
-def ingest_service(parts: Platform) -> IngestDataset:
-    """Return the service that takes uploads in."""
-    return IngestDataset(
-        datasets=parts.datasets,
-        tables=parts.tables,
-        registry=parts.registry,
-        commands=parts.commands,
-        log=parts.log,
-        clock=parts.clock,
-        scratch=state_directory(parts.settings) / "scratch",
-        max_bytes=parts.settings.max_upload_bytes,
-    )
 
 
 def _newest(parts: Platform, database: str, branch: str, name: str) -> DatasetVersion:

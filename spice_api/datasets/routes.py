@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Depends, File, Form, Header, Path, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Path, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
 
 from spice_api.datasets.schemas import (
@@ -18,6 +18,7 @@ from spice_api.datasets.schemas import (
     version_body,
 )
 from spice_api.dependencies import MAIN, BranchQuery, CallerDep, Offset, PlatformDep, PrincipalDep
+from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.known_datasets import DatasetDep
@@ -25,7 +26,7 @@ from spice_api.mappings.schemas import SuggestionBody, suggestion_body
 from spice_api.reading import BarrierDep
 from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
-from spice_core.bootstrap import state_directory
+from spice_core.bootstrap import ingest_dataset
 from spice_core.domain.datasets import Dataset
 from spice_core.domain.rates import WRITE
 from spice_core.errors import DatasetNotFound, InvalidInput
@@ -42,18 +43,9 @@ _PREVIEW_ROWS = 20
 VersionId = Annotated[str, Path(max_length=100, description="The version's id.")]
 
 
-def ingest_of(platform: PlatformDep) -> IngestDataset:
+def ingest_of(request: Request, platform: PlatformDep) -> IngestDataset:
     """Return what takes uploads in."""
-    return IngestDataset(
-        datasets=platform.datasets,
-        tables=platform.tables,
-        registry=platform.registry,
-        commands=platform.commands,
-        log=platform.log,
-        clock=platform.clock,
-        scratch=state_directory(platform.settings) / "scratch",
-        max_bytes=platform.settings.max_upload_bytes,
-    )
+    return ingest_dataset(platform, room=edge_of(request.scope).uploads)
 
 
 async def reader_of(platform: PlatformDep) -> ReadDatasets:

@@ -1,6 +1,7 @@
 """The one place that chooses adapters: settings in, a wired platform out."""
 
 from spice_core.bootstrap.engines import event_publisher
+from spice_core.bootstrap.ingest import ingest_dataset
 from spice_core.bootstrap.inspections import inspect_parts
 from spice_core.bootstrap.places import (
     companion_dsn,
@@ -20,6 +21,7 @@ __all__ = [
     "copy_store",
     "empty_stores",
     "event_publisher",
+    "ingest_dataset",
     "inspect_parts",
     "live_stores",
     "log_lines",

@@ -10,7 +10,7 @@ from typing import Any
 
 from spice_core.domain import naming
 
-MOST_ATTEMPTS = 5
+MOST_RESUMED = 5
 
 
 class IngestState(StrEnum):
@@ -93,7 +93,7 @@ class IngestRequest:
     Attributes:
         request_id: also the id of the command that registers the first of its versions.
         fingerprint: see `UploadRequest.fingerprint`.
-        attempts: how often work on it began.
+        attempts: how often it was sent and work on it began; `resumed`: how often somebody went on with the kept bytes.
         raw_commit: the commit of the dataset store that keeps its bytes under `raw_path`; None before RAW_COMMITTED.
         versions: what it published, the largest table's first.
         retyped: versions made of the same bytes when a person corrected columns, in that order.
@@ -109,6 +109,7 @@ class IngestRequest:
     size_bytes: int
     received_at: datetime
     attempts: int = 1
+    resumed: int = 0
     schema_status: SchemaStatus = SchemaStatus.PENDING
     raw_commit: str | None = None
     versions: Sequence[MadeVersion] = ()
@@ -134,6 +135,7 @@ def request_as_json(request: IngestRequest) -> dict[str, Any]:
         "size_bytes": request.size_bytes,
         "received_at": request.received_at.isoformat(),
         "attempts": request.attempts,
+        "resumed": request.resumed,
         "schema_status": request.schema_status.value,
         "raw_commit": request.raw_commit,
         "versions": [asdict(made) for made in request.versions],
@@ -156,6 +158,7 @@ def request_of_json(record: Mapping[str, Any], *, sequence: int) -> IngestReques
         size_bytes=record["size_bytes"],
         received_at=datetime.fromisoformat(record["received_at"]),
         attempts=record.get("attempts", 1),
+        resumed=record.get("resumed", 0),
         schema_status=SchemaStatus(record.get("schema_status", "PENDING")),
         raw_commit=record.get("raw_commit"),
         versions=_made(record, "versions"),

@@ -1,365 +1,311 @@
-"""From an uploaded text table to a registered dataset version."""
+"""From a file that comes in to registered dataset versions, once per idempotency key."""
 
-import hashlib
-import json
-import re
-import tempfile
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from spice_core.domain import naming
-from spice_core.domain.commands import CommandType
-from spice_core.domain.dataset_records import version_as_json, version_of_json
-from spice_core.domain.datasets import Column, DatasetVersion
-from spice_core.errors import IdempotencyMismatch, InvalidInput, LogBehind, TooLarge, UnreadableFile
+from spice_core.domain.commands import Command
+from spice_core.domain.corrections import ColumnCorrection
+from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.ingest_requests import (
+    MOST_RESUMED,
+    IngestRequest,
+    IngestState,
+    MadeVersion,
+    UploadRequest,
+    failed,
+)
+from spice_core.domain.table_names import dataset_name_of
+from spice_core.errors import (
+    IdempotencyMismatch,
+    OptimisticConcurrencyConflict,
+    SpiceError,
+    Unavailable,
+)
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
+from spice_core.ports.id_source import IdSource
 from spice_core.ports.registry import Registry
-from spice_core.ports.table_engine import Dialect, TableEngine, TextTable
+from spice_core.ports.source_files import SourceFiles
+from spice_core.ports.table_engine import TableEngine
+from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.build_tables import BuildTables
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.infer_types import InferredTable, InferTypes, column_report
-from spice_core.services.submit_commands import CommandService, command_id_of_key
+from spice_core.services.infer_types import InferTypes
+from spice_core.services.ingest_requests import IngestRequests
+from spice_core.services.ingest_turn import turn_of_request
+from spice_core.services.known_tables import KnownTables
+from spice_core.services.publish_versions import Publication, PublishVersions, chunks_of, schema_hash
+from spice_core.services.receive_upload import RawUpload, Workshop, check_request
+from spice_core.services.submit_commands import CommandService
+from spice_core.services.waiting_room import WaitingRoom
 
-_CHUNK = 1 << 20
-_POLL_SECONDS = 0.02
-_LISTED_MISFITS = 10_000
-_OTHER = re.compile(r"[^A-Za-z0-9_-]")
-_DELIMITERS = frozenset(",;\t|:^~ ")
+__all__ = ["IngestDataset", "Ingested", "RawUpload", "Retyping", "UploadRequest", "dataset_name_of", "schema_hash"]
+
+_RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class UploadRequest:
-    """What a client says of an upload.
+class Ingested:
+    """A request that is published, and its versions as the registry has them, the largest table's first."""
 
-    Attributes:
-        key: the idempotency key. The same key with the same request gives the same version.
-        delimiter, has_header: override what the file's own look tells; None leaves it to that.
+    request: IngestRequest
+    versions: Sequence[DatasetVersion]
+
+
+@dataclass(frozen=True, slots=True)
+class Retyping:
+    """A version to be made again with columns as people said.
+
+    `version_id` is the one it gets; `moved` returns the commands that go into the log with it.
     """
 
-    database: str
-    branch: str
-    name: str
-    filename: str
-    key: str
-    source_type: str = "csv"
-    delimiter: str | None = None
-    has_header: bool | None = None
-    actor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RawUpload:
-    """The bytes of an upload in a local file that its receiver removes: nothing is stored of them yet."""
-
-    request: UploadRequest
-    spool: Path
-    content_sha256: str
-    size_bytes: int
-
-    @property
-    def fingerprint(self) -> str:
-        """A sha256 over all that makes two uploads with one key the same."""
-        request = self.request
-        said = {
-            "database": request.database,
-            "branch": request.branch,
-            "name": request.name,
-            "source_type": request.source_type,
-            "filename": request.filename,
-            "delimiter": request.delimiter,
-            "has_header": request.has_header,
-            "content_sha256": self.content_sha256,
-        }
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """The files of one build, in a folder that goes away with it."""
-
-    text: TextTable
-    typed: Path
-    rejects: Path | None
-    inferred: InferredTable
-    keys: list[tuple[str, ...]]
-    dialect: Dialect
+    dataset: str
+    corrections: Sequence[ColumnCorrection]
+    version_id: str
+    actor: str | None
+    moved: Callable[[Sequence[MadeVersion]], Sequence[Command]]
 
 
 class IngestDataset:
-    """Takes uploads in. Of one that is refused nothing is stored, and its key may be used again.
+    """Takes files in: on record before work starts, bytes kept before they are read, all versions of a file or none.
 
-    What a crash leaves in the dataset store is named by nothing there, and may be collected.
+    What dies where: before RECEIVED nothing happened; before RAW_COMMITTED the sender has to come again; after that whoever
+    comes next (the sender's retry, or reconciliation) goes on with the kept bytes; the versions and PUBLISHED are one append.
+    What a crash leaves in the dataset store besides is named by nothing there, and may be collected.
     """
 
     def __init__(
         self,
         *,
         datasets: DatasetStore,
+        sources: SourceFiles,
         tables: TableEngine,
         registry: Registry,
         commands: CommandService,
         log: EventLog,
+        work: WorkLedger,
         clock: Clock,
+        ids: IdSource,
         scratch: Path,
         max_bytes: int = 2_000_000_000,
         wait_seconds: float = 30.0,
+        patience_seconds: float = 20.0,
+        room: WaitingRoom | None = None,
     ) -> None:
-        """Keep the ports; `scratch` is a local directory for the files of one ingest, `max_bytes` bounds an upload."""
+        """Keep the ports.
+
+        `scratch` is a local directory for the files of one ingest, `max_bytes` bounds an upload, `room` how many are worked on
+        at once, `patience_seconds` how long one waits for another with its key.
+        """
         self._datasets = datasets
-        self._tables = tables
-        self._registry = registry
         self._commands = commands
-        self._log = log
+        self._work = work
         self._clock = clock
-        self._scratch = scratch
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._max_bytes = max_bytes
-        self._wait_seconds = wait_seconds
-        self._infer = InferTypes(tables=tables, scratch=scratch)
+        self._ids = ids
+        self._workshop = Workshop(scratch, max_bytes=max_bytes, room=room)
+        self._patience_seconds = patience_seconds
+        self.requests = IngestRequests(registry=registry, commands=commands, log=log, clock=clock, wait_seconds=wait_seconds)
+        self._known = KnownTables(registry=registry)
+        infer = InferTypes(tables=tables, scratch=scratch)
+        self._build = BuildTables(sources=sources, tables=tables, infer=infer)
+        self._publish = PublishVersions(
+            datasets=datasets, registry=registry, commands=commands, log=log, clock=clock, wait_seconds=wait_seconds
+        )
 
     def run(self, request: UploadRequest, chunks: Iterable[bytes]) -> DatasetVersion:
-        """Take in one file and return its registered version; a repetition returns the first one.
+        """Take in one file and return the registered version of its only or largest table. Raises as `ingest`."""
+        return self.ingest(request, chunks).versions[0]
+
+    def ingest(self, request: UploadRequest, chunks: Iterable[bytes]) -> Ingested:
+        """Take in one file and return its registered versions; a repetition returns the first ones.
 
         Raises:
-            InvalidInput, InvalidName: the request cannot be.
-            DatabaseNotFound, BranchNotFound: there is nothing to put it on.
-            TooLarge: over the size limit; nothing is stored.
-            UnreadableFile: it is no table; nothing is registered.
-            IdempotencyMismatch: the key was used for another upload; nothing changes.
+            InvalidInput, InvalidName: the request cannot be; nothing is on record.
+            DatabaseNotFound, BranchNotFound: there is nothing to put it on; nothing is on record.
+            TooLarge: over the size limit; nothing is on record.
+            UnreadableFile: it is no table; the request is FAILED and says why, nothing is registered, the key is free.
+            IdempotencyMismatch: the key stands for another upload; nothing changes.
+            Conflict: the key's versions were deleted since.
+            Unavailable: (retryable) too many files are worked on, or another worker is at this one.
             LogBehind: (retryable, with the same key) accepted, and not yet in the registry.
         """
         with self.receive(request, chunks) as raw:
-            return self.build_version(raw)
+            return self.take_in(raw)
 
     @contextmanager
     def receive(self, request: UploadRequest, chunks: Iterable[bytes]) -> Iterator[RawUpload]:
-        """Take the bytes to a local file and lend it to `build_version`. Raises as `run`; memory does not grow with the file."""
-        _check(request)
+        """Take the bytes to a local file and lend it to `take_in`. Raises as `ingest`; memory does not grow with the file."""
+        check_request(request)
         self._commands.settled.view(request.database, request.branch)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingest-") as folder:
-            spool = Path(folder) / "raw"
-            raw = self._spooled(request, chunks, spool)
-            self._known_version(raw)
+        with self._workshop.place(), self._workshop.receive(request, chunks) as raw:
             yield raw
 
-    def build_version(self, raw: RawUpload) -> DatasetVersion:
-        """Read, type, store and register received bytes; return the version as the registry has it. Raises as `run`."""
-        known = self._known_version(raw)
-        if known is None:
-            with tempfile.TemporaryDirectory(dir=raw.spool.parent) as folder:
-                tables = self._build(raw, Path(folder))
-                version = self._commit(raw, tables)
-            known = self._submit(raw, version)
-        return self._registered(raw.request.database, known)
+    def take_in(self, raw: RawUpload) -> Ingested:
+        """Keep, read, type and register received bytes. Raises as `ingest`."""
+        found = self._same(raw, self.requests.find(raw.request.database, raw.request_id))
+        if found is None or found.state is not IngestState.PUBLISHED:
+            with self._turn(raw.request.database, raw.request_id):
+                found = self._same(raw, self.requests.find(raw.request.database, raw.request_id))
+                found = self._worked(found or self._fresh(raw), raw)
+        return self._answer(found)
 
-    def _known_version(self, raw: RawUpload) -> str | None:
-        """Return the version id that this key has in the log, None where it is new."""
-        request = raw.request
-        command_id = command_id_of_key(request.database, request.key)
-        if not self._log.exists(request.database):
-            return None
-        event = self._log.find(request.database, command_id)
-        if event is None:
-            return None
-        if event.event.data.get("payload", {}).get("fingerprint") != raw.fingerprint:
-            raise IdempotencyMismatch(f"The idempotency key {request.key[:80]!r} was used for another upload.")
-        return command_id
+    def resume(self, database: str, request_id: str) -> IngestRequest:
+        """Go on with a request whose bytes are kept and whose worker is gone; return it as it ends.
 
-    def _spooled(self, request: UploadRequest, chunks: Iterable[bytes], spool: Path) -> RawUpload:
-        size, digest = 0, hashlib.sha256()
-        with spool.open("wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise TooLarge(f"The file is over {self._max_bytes} bytes.", details={"max_bytes": self._max_bytes})
-                digest.update(chunk)
-                file.write(chunk)
-        if size == 0:
-            raise UnreadableFile("The file is empty: upload a table with a header line and rows.")
-        return RawUpload(request, spool, digest.hexdigest(), size)
+        Raises:
+            LedgerUnavailable: (retryable) its worker is alive.
+            Unavailable: (retryable) a part is down; the request stays as it is.
+        """
+        with self._turn(database, request_id, patience=0.0):
+            found = self.requests.get(database, request_id)
+            if found.state is not IngestState.RAW_COMMITTED:
+                return found
+            if found.resumed >= MOST_RESUMED:
+                message = f"gave up after {found.resumed} attempts that did not end"
+                return self.requests.save(failed(found, code="gave_up", message=message, at=self._clock.now()))
+            found = self.requests.save(replace(found, resumed=found.resumed + 1))
+            try:
+                return self._published(found)
+            except SpiceError as error:
+                if error.retryable:
+                    raise
+                return self.requests.get(database, request_id)
 
-    def _build(self, raw: RawUpload, folder: Path) -> _Tables:
-        dialect = _overridden(self._tables.sniff(raw.spool), raw.request)
-        text = self._tables.read_text_table(raw.spool, dialect, into=folder / "text.parquet")
-        inferred = self._infer.of_text_table(text.path, text.columns)
-        typed = folder / "table.parquet"
-        options = {name: entry.options() for name, entry in inferred.types.items()}
-        misfits = self._tables.cast(
-            text.path, {name: entry.type for name, entry in inferred.types.items()}, dialect_of=options, into=typed
-        )
-        rejects = self._write_rejects(text, typed, misfits, folder / "rejects.jsonl")
-        keys = self._infer.key_candidates(typed, text.columns, inferred)
-        return _Tables(text, typed, rejects, inferred, keys, dialect)
+    def settle_received(self, database: str, request_id: str) -> IngestRequest:
+        """End what a dead worker left as RECEIVED: its bytes are kept after all, or it fails; return it as it stands then.
 
-    def _write_rejects(self, text: TextTable, typed: Path, misfits: int, into: Path) -> Path | None:
-        """List refused rows and values that did not fit, as JSON lines; the counts are exact, the list is bounded."""
-        if not text.reject_count and not misfits:
-            return None
-        with into.open("w", encoding="utf-8") as file:
-            for reject in text.rejects:
-                line = {"kind": "row", "line": reject.line, "reason": reject.reason, "text": reject.text}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            if misfits:
-                file.writelines(self._misfit_lines(typed))
-        return into
+        Raises:
+            LedgerUnavailable: (retryable) its worker is alive.
+        """
+        with self._turn(database, request_id, patience=0.0):
+            found = self.requests.get(database, request_id)
+            if found.state is not IngestState.RECEIVED:
+                return found
+            kept = self._kept_commit(found)
+            if kept is not None:
+                return self.requests.save(replace(found, state=IngestState.RAW_COMMITTED, raw_commit=kept))
+            message = "the upload broke off before its bytes were kept"
+            return self.requests.save(failed(found, code="interrupted", message=message, at=self._clock.now()))
 
-    def _misfit_lines(self, typed: Path) -> Iterator[str]:
-        listed = 0
-        for batch in self._tables.rows(typed, ["__row", "__rejects"]):
-            for row in batch:
-                for column, value in json.loads(row["__rejects"] or "{}").items():
-                    line = {
-                        "kind": "value",
-                        "row": row["__row"],
-                        "column": column,
-                        "reason": "does not fit the type",
-                        "text": value,
-                    }
-                    yield json.dumps(line, ensure_ascii=False) + "\n"
-                    listed += 1
-            if listed >= _LISTED_MISFITS:
-                return
+    def retype(self, request: IngestRequest, retyping: Retyping) -> DatasetVersion:
+        """Register another version of one dataset of a published request, from the same bytes, with columns as people said.
 
-    def _commit(self, raw: RawUpload, tables: _Tables) -> DatasetVersion:
-        request = raw.request
-        store, at = self._datasets, self._clock.now()
-        content = store.store(request.database, _chunks(raw.spool))
-        table = store.store(request.database, _chunks(tables.typed))
-        rejects = store.store(request.database, _chunks(tables.rejects)) if tables.rejects else None
-        files = {
-            f"{request.name}/raw": content,
-            f"{request.name}/table.parquet": table,
-            f"{request.name}/rejects.jsonl": rejects,
-        }
+        Raises:
+            InvalidInput: the corrections exclude each other.
+            OptimisticConcurrencyConflict: a command of `retyping.moved` is refused; nothing is registered.
+            Unavailable: (retryable) as `ingest`.
+        """
+        said = {retyping.dataset: retyping.corrections}
+        names = self._known.naming(request.request, only=retyping.dataset, said=said)
+        with self._workshop.place(), self._workshop.folder() as folder:
+            built = self._build.build(self._raw_file(request), request.request, names, folder=folder)
+            self._publish.publish(Publication(request, built, retyping.version_id, retyping.actor, retyping.moved))
+        return self.registered(request.request.database, retyping.version_id)
+
+    def registered(self, database: str, version_id: str) -> DatasetVersion:
+        """Return an accepted version once the registry has it. Raises `LogBehind`, `Conflict` (deleted since)."""
+        return self._publish.registered(database, version_id)
+
+    def _worked(self, found: IngestRequest, raw: RawUpload) -> IngestRequest:
+        """Bring a request from wherever it stands to PUBLISHED."""
+        match found.state:
+            case IngestState.PUBLISHED:
+                return found
+            case IngestState.RAW_COMMITTED:
+                return self._published(found, raw.spool)
+            case IngestState.FAILED:
+                found = self._again(found, raw)
+            case IngestState.RECEIVED if found.sequence:
+                found = replace(found, attempts=found.attempts + 1)
+        received = self.requests.save(found)
+        return self._published(self._kept(received, raw), raw.spool)
+
+    def _kept(self, received: IngestRequest, raw: RawUpload) -> IngestRequest:
+        request, store = received.request, self._datasets
+        stored = store.store(request.database, chunks_of(raw.spool))
         commit = store.commit(
             request.database,
             branch=request.branch,
-            files=files,
-            message=f"Upload {request.filename} to {request.name}",
+            files={received.raw_path: stored},
+            message=f"Receive {request.filename}",
             author=request.actor or "spice",
-            at=at,
+            at=received.received_at,
         )
-        columns = tuple(_column(tables.inferred, name) for name in tables.text.columns)
-        return DatasetVersion(
-            version_id=command_id_of_key(request.database, request.key),
-            dataset_id=naming.aggregate_id(request.database, request.branch, request.name),
-            number=0,
-            commit_id=commit.commit_id,
-            path=f"{request.name}/table.parquet",
-            raw_path=f"{request.name}/raw",
+        return self.requests.save(replace(received, state=IngestState.RAW_COMMITTED, raw_commit=commit.commit_id))
+
+    def _published(self, kept: IngestRequest, spool: Path | None = None) -> IngestRequest:
+        """Read and register kept bytes. An error that a retry cannot mend makes the request FAILED, and is raised."""
+        try:
+            with self._workshop.folder() as folder:
+                names = self._known.naming(kept.request)
+                built = self._build.build(spool or self._raw_file(kept), kept.request, names, folder=folder)
+                actor = kept.request.actor
+                made = self._publish.publish(
+                    Publication(kept, built, kept.request_id, actor, lambda made: [self.requests.draft(self._done(kept, made))])
+                )
+                return replace(self._done(kept, made), sequence=kept.sequence + 1)
+        except (OptimisticConcurrencyConflict, IdempotencyMismatch):  # of the append: somebody else published
+            return self._of_another_worker(kept)
+        except SpiceError as error:
+            if not error.retryable:
+                with suppress(OptimisticConcurrencyConflict):
+                    self.requests.save(failed(kept, code=error.code, message=error.message, at=self._clock.now()))
+            raise
+
+    def _done(self, kept: IngestRequest, made: Sequence[MadeVersion]) -> IngestRequest:
+        return replace(kept, state=IngestState.PUBLISHED, versions=tuple(made), error=None, finished_at=self._clock.now())
+
+    def _of_another_worker(self, kept: IngestRequest) -> IngestRequest:
+        """Return what a worker made of the request that went on when this one seemed dead."""
+        found = self.requests.get(kept.request.database, kept.request_id)
+        if found.state is not IngestState.PUBLISHED:
+            raise Unavailable("Another worker is at this ingest request; ask again.", details={"retry_after": _RETRY_SECONDS})
+        return found
+
+    def _raw_file(self, request: IngestRequest) -> Path:
+        database, commit = request.request.database, str(request.raw_commit)
+        files = self._datasets.files(database, commit, prefix=request.raw_path)
+        path = request.raw_path if request.raw_path in files else f"{request.request.name}/raw"
+        return self._datasets.local_path(database, commit, path)
+
+    def _kept_commit(self, request: IngestRequest) -> str | None:
+        """Return the commit that keeps a request's bytes, None where there is none."""
+        database, branch = request.request.database, request.request.branch
+        head = self._datasets.head(database, branch)
+        if head is None or request.raw_path not in self._datasets.files(database, head.commit_id, prefix=request.raw_path):
+            return None
+        return head.commit_id
+
+    def _answer(self, published: IngestRequest) -> Ingested:
+        database = published.request.database
+        versions = [self._publish.registered(database, made.version_id) for made in published.versions]
+        return Ingested(published, versions)
+
+    def _same(self, raw: RawUpload, found: IngestRequest | None) -> IngestRequest | None:
+        """Return `found` if it is of this upload; one that failed leaves its key to any other."""
+        if found is not None and found.state is not IngestState.FAILED and found.fingerprint != raw.fingerprint:
+            raise IdempotencyMismatch(f"The idempotency key {raw.request.key[:80]!r} was used for another upload.")
+        return found
+
+    def _fresh(self, raw: RawUpload) -> IngestRequest:
+        return IngestRequest(
+            request_id=raw.request_id,
+            request=raw.request,
+            state=IngestState.RECEIVED,
+            fingerprint=raw.fingerprint,
             content_sha256=raw.content_sha256,
             size_bytes=raw.size_bytes,
-            row_count=tables.text.row_count,
-            reject_count=tables.text.reject_count,
-            columns=columns,
-            schema_hash=schema_hash(columns),
-            primary_key_candidates=tuple(tables.keys),
-            created_at=at,
-            created_by=request.actor,
-            filename=request.filename,
-            rejects_path=f"{request.name}/rejects.jsonl" if rejects else None,
-            dialect=_dialect_json(tables.dialect),
-            content_id=table.address,
+            received_at=self._clock.now(),
         )
 
-    def _submit(self, raw: RawUpload, version: DatasetVersion) -> str:
-        request = raw.request
-        command = self._commands.command(
-            CommandType.REGISTER_DATASET_VERSION,
-            request.database,
-            "Dataset",
-            request.database,
-            request.branch,
-            request.name,
-            actor=request.actor,
-            command_id=version.version_id,
-        )
-        payload: Mapping[str, Any] = {
-            "name": request.name,
-            "source_type": request.source_type,
-            "fingerprint": raw.fingerprint,
-            "version": version_as_json(version),
-        }
-        try:
-            self._commands.submit(request.database, [replace(command, branch=request.branch, payload=payload)])
-        except IdempotencyMismatch:
-            # Another upload with this key was accepted meanwhile: the same one (its times differ), or truly another.
-            self._known_version(raw)
-        return version.version_id
+    def _again(self, found: IngestRequest, raw: RawUpload) -> IngestRequest:
+        return replace(self._fresh(raw), attempts=found.attempts + 1, sequence=found.sequence)
 
-    def _registered(self, database: str, version_id: str) -> DatasetVersion:
-        deadline = self._clock.monotonic() + self._wait_seconds
-        while True:
-            event = self._log.find(database, version_id)
-            is_decided = event is not None and self._registry.position(database) >= event.position
-            version = self._registry.version(database, version_id)
-            if version is not None:
-                return version
-            if event is not None and is_decided:
-                return version_of_json(event.event.data["payload"]["version"])  # registered, and deleted since
-            if self._clock.monotonic() >= deadline:
-                raise LogBehind("The dataset version is accepted and not yet registered; ask again with the same key.")
-            self._clock.sleep(_POLL_SECONDS)
-
-
-def dataset_name_of(filename: str) -> str:
-    """Return the dataset that a file makes where nobody names one: its name up to the ending, other characters as `_`.
-
-    A name in which no letter of a-z is left would be the same for many files: `dataset_` with a digest of it stands instead.
-    """
-    stem = unicodedata.normalize("NFC", filename.rpartition("/")[2].partition(".")[0])
-    plain = _OTHER.sub("_", stem)
-    if not any(letter.isalpha() for letter in plain):
-        return f"dataset_{hashlib.sha256(stem.encode()).hexdigest()[:8]}" if stem else "dataset"
-    return (plain if plain[0].isalpha() else f"dataset_{plain.lstrip('_-')}")[:100]
-
-
-def schema_hash(columns: Iterable[Column]) -> str:
-    """Return the sha256 hex over names and types, in order."""
-    return hashlib.sha256(json.dumps([[column.name, column.type] for column in columns]).encode()).hexdigest()
-
-
-def _check(request: UploadRequest) -> None:
-    naming.database_name(request.database)
-    naming.branch_name(request.branch)
-    naming.dataset_name(request.name)
-    if not 0 < len(request.key) <= 200 or not request.key.isprintable():
-        raise InvalidInput("An upload needs an Idempotency-Key of 1 to 200 printable characters.")
-    if request.delimiter is not None and request.delimiter not in _DELIMITERS:
-        raise InvalidInput("The delimiter must be one of: comma, semicolon, tab, |, :, ^, ~, space.")
-    if not 0 < len(request.filename) <= 255 or not request.filename.isprintable():
-        raise InvalidInput("The file name must have 1 to 255 printable characters.")
-
-
-def _overridden(dialect: Dialect, request: UploadRequest) -> Dialect:
-    if request.delimiter is not None:
-        dialect = replace(dialect, delimiter=request.delimiter)
-    if request.has_header is True and dialect.header_row is None:
-        dialect = replace(dialect, header_row=dialect.skip_rows)
-    if request.has_header is False:
-        dialect = replace(dialect, header_row=None)
-    return dialect
-
-
-def _column(found: InferredTable, name: str) -> Column:
-    return Column(name, found.types[name].type, nullable=found.nulls(name) > 0, statistics=column_report(found, name))
-
-
-def _dialect_json(dialect: Dialect) -> dict[str, Any]:
-    return {
-        "delimiter": dialect.delimiter,
-        "quote": dialect.quote,
-        "encoding": dialect.encoding,
-        "header_row": dialect.header_row,
-        "skip_rows": dialect.skip_rows,
-    }
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    @contextmanager
+    def _turn(self, database: str, request_id: str, *, patience: float | None = None) -> Iterator[None]:
+        seconds = self._patience_seconds if patience is None else patience
+        owner = self._ids.new_id()
+        with turn_of_request(database, request_id, owner=owner, work=self._work, clock=self._clock, patience=seconds):
+            yield

@@ -10,9 +10,9 @@ from spice_assets.definitions import build_definitions
 from spice_assets.defs.ingest.sensors import observe
 from spice_assets.links import Links
 from spice_assets.resources import PlatformSource
-from spice_core.bootstrap import bootstrap, state_directory
+from spice_core.bootstrap import bootstrap, ingest_dataset
 from spice_core.domain.datasets import ClassMapping, FieldMapping
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.ingest_dataset import UploadRequest
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.wait_for_reads import ReadBarrier
 from spice_core.settings import load_settings
@@ -56,15 +56,7 @@ def platform(clean_database, tmp_path):
 def world(platform):
     """Two datasets, two classes and two mappings in the database `trips`."""
     platform.commands.create_database("trips")
-    ingest = IngestDataset(
-        datasets=platform.datasets,
-        tables=platform.tables,
-        registry=platform.registry,
-        commands=platform.commands,
-        log=platform.log,
-        clock=platform.clock,
-        scratch=state_directory(platform.settings) / "scratch",
-    )
+    ingest = ingest_dataset(platform)
     catalogue = RegistryCommands(commands=platform.commands, registry=platform.registry)
     for name, content, definition, links in (("cities", CITIES, CITY, {}), ("trips", TRIPS, TRIP, {"went_to": "city"})):
         version = ingest.run(UploadRequest("trips", "main", name, f"{name}.csv", key=name, actor="tester"), [content])

@@ -8,18 +8,21 @@ import pytest
 
 from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
 from spice_core.domain import naming
-from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.ingest_requests import IngestState
 from spice_core.errors import (
+    Conflict,
     DatabaseNotFound,
     IdempotencyMismatch,
     InvalidInput,
     InvalidName,
     LogBehind,
     TooLarge,
+    Unavailable,
     UnreadableFile,
 )
 from spice_core.services.ingest_dataset import UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import csv_text
+from spice_core.services.waiting_room import WaitingRoom
 from tests.data_world import DataWorld
 
 PEOPLE = "id,name,age,joined\n1,Ann,30,2024-01-31\n2,Bob,,2024-02-29\n3,Cy,41,2023-05-06\n"
@@ -67,7 +70,10 @@ def test_the_same_key_with_the_same_content_gives_the_same_version(world: DataWo
     head = world.path.log.head("shop")
     assert world.upload("people", PEOPLE, key="k") == first
     assert world.path.log.head("shop") == head
-    assert len(world.datasets.history("shop", "main")) == 1
+    assert [commit.message for commit in world.datasets.history("shop", "main")] == [
+        "Upload people.csv to people",
+        "Receive people.csv",
+    ]
 
 
 @pytest.mark.parametrize("change", ["content", "name", "delimiter"])
@@ -85,55 +91,50 @@ def test_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: 
     assert [entry.latest for entry in world.registry.datasets("shop")] == [first]
 
 
-def test_a_failed_ingest_leaves_nothing_and_its_key_can_be_used_again(world: DataWorld):
-    log = world.path.log.head("shop")
-    for data, error in ((b"", UnreadableFile), (b"a,b\n1,\x00\n", UnreadableFile), (b"PK\x03\x04", UnreadableFile)):
-        with pytest.raises(error):
+def test_a_failed_ingest_registers_nothing_says_why_and_its_key_can_be_used_again(world: DataWorld):
+    for data in (b"a,b\n1,\x00\n", b"PK\x03\x04"):
+        with pytest.raises(UnreadableFile):
             world.upload("people", data, key="k")
-    assert world.path.log.head("shop") == log
-    assert world.datasets.head("shop", "main") is None
+    world.work()
     assert world.registry.datasets("shop") == []
-    assert world.upload("people", PEOPLE, key="k").number == 1
+    [found] = world.ingest.requests.page("shop", state=IngestState.FAILED)
+    assert (found.attempts, found.error and found.error["code"]) == (2, "unreadable_file")
+    version = world.upload("people", PEOPLE, key="k")
+    assert version.number == 1
+    assert world.ingest.requests.get("shop", version.request_id).attempts == 3
 
 
-def test_nothing_of_a_refused_upload_is_stored(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+def test_of_an_upload_that_is_refused_at_once_nothing_is_on_record_or_stored(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
     world.upload("people", PEOPLE, key="k")
+    head = world.path.log.head("shop")
     stored = []
     monkeypatch.setattr(MemoryDatasetStore, "store", lambda _self, _repository, chunks: stored.append(b"".join(chunks)))
     with pytest.raises(IdempotencyMismatch):
         world.upload("people", PEOPLE + "4,Di,20,2024-03-01\n", key="k")
-    for data in (b"", b"a,b\n1,\x00\n", b"PK\x03\x04"):
-        with pytest.raises(UnreadableFile):
-            world.upload("people", data, key="other")
+    with pytest.raises(UnreadableFile):
+        world.upload("people", b"", key="other")
     with pytest.raises(TooLarge):
         world.new_ingest(max_bytes=10).run(UploadRequest("shop", "main", "people", "f.csv", "l"), [PEOPLE.encode()])
     assert stored == []
+    assert world.path.log.head("shop") == head
 
 
-def test_a_crash_before_the_command_is_retried_with_the_key(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
-    def crash(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(world.ingest, "_submit", crash)
-        with pytest.raises(KeyboardInterrupt):
-            world.upload("people", PEOPLE, key="k")
+def test_a_key_whose_version_was_deleted_says_so(world: DataWorld):
     version = world.upload("people", PEOPLE, key="k")
-    assert (version.number, len(world.registry.versions("shop", version.dataset_id))) == (1, 1)
-    assert list((world.folder / "ingest").iterdir()) == []
+    world.catalogue.delete_dataset("shop", version.dataset_id)
+    world.work()
+    with pytest.raises(Conflict, match="use another key"):
+        world.upload("people", PEOPLE, key="k")
+    assert world.upload("people", PEOPLE, key="l").version_id != version.version_id
 
 
-def test_two_uploads_with_one_key_at_once_are_one_version(world: DataWorld):
-    request = UploadRequest("shop", "main", "people", "people.csv", "k")
-    versions: list[DatasetVersion] = []
-    with world.ingest.receive(request, [PEOPLE.encode()]) as one, world.ingest.receive(request, [PEOPLE.encode()]) as two:
-        tables = world.ingest._build(two, one.spool.parent)
-        late = world.ingest._commit(two, tables)
-        versions.append(world.ingest.build_version(one))
-        assert world.ingest._submit(two, late) == versions[0].version_id
-        versions.append(world.ingest.build_version(two))
-    assert versions[0] == versions[1]
-    assert command_types(world).count("REGISTER_DATASET_VERSION_REQUESTED") == 1
+def test_more_uploads_at_once_than_there_are_places_are_told_to_come_again(world: DataWorld):
+    ingest = world.new_ingest(room=WaitingRoom(1))
+    one, two = (UploadRequest("shop", "main", "people", "f.csv", key) for key in "kl")
+    with ingest.receive(one, [PEOPLE.encode()]), pytest.raises(Unavailable, match="come again") as refused:
+        ingest.run(two, [PEOPLE.encode()])
+    assert refused.value.details["retry_after"] == 5
+    assert ingest.run(two, [PEOPLE.encode()]).number == 1
 
 
 def test_an_upload_over_the_limit_is_refused_while_it_streams(world: DataWorld):

@@ -1,0 +1,24 @@
+"""What takes files in, over the parts of a platform."""
+
+from spice_core.bootstrap.places import state_directory
+from spice_core.bootstrap.platform import Platform
+from spice_core.services.ingest_dataset import IngestDataset
+from spice_core.services.waiting_room import WaitingRoom
+
+
+def ingest_dataset(platform: Platform, *, room: WaitingRoom | None = None) -> IngestDataset:
+    """Return the service that takes files in; `room` bounds how many at once."""
+    return IngestDataset(
+        datasets=platform.datasets,
+        sources=platform.source_files,
+        tables=platform.tables,
+        registry=platform.registry,
+        commands=platform.commands,
+        log=platform.log,
+        work=platform.work,
+        clock=platform.clock,
+        ids=platform.ids,
+        scratch=state_directory(platform.settings) / "scratch",
+        max_bytes=platform.settings.max_upload_bytes,
+        room=room,
+    )
