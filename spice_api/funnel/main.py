@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from spice_api.analysis.routes import router as analysis
+from spice_api.analysis.structure_routes import router as structure
 from spice_api.app import AppInfo, create_app
 from spice_api.serve import serve
 from spice_core.bootstrap import Platform
@@ -11,10 +12,13 @@ from spice_core.settings import Settings, load_settings
 INFO = AppInfo(
     name="funnel",
     title="SPICE Harvester Funnel",
-    summary="Types of columns, inferred from their values.",
-    description="Nothing is stored: send rows, get the type of every column with its confidence and the reason, and a class.",
+    summary="Types of columns, inferred from their values, and tables found in sheets.",
+    description=(
+        "Nothing is stored: send rows, get the type of every column with its confidence and the reason, and a class; send cells "
+        "or a workbook, get the tables in them."
+    ),
 )
-ROUTERS = (analysis,)
+ROUTERS = (analysis, structure)
 
 
 def app(settings: Settings | None = None, platform: Platform | None = None) -> FastAPI:
