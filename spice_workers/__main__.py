@@ -17,7 +17,7 @@ from spice_workers import graph, read_models, registry, relay, search
 from spice_workers.crash_points import CrashPoints
 from spice_workers.health import HealthServer
 from spice_workers.limits import RunnerLimits
-from spice_workers.metrics import Summary, WorkerMetrics
+from spice_workers.metrics import FeedCollector, Summary, WorkerMetrics
 from spice_workers.runner import Runner
 from spice_workers.sampling import PlatformGauges, SamplingThread
 from spice_workers.shared_feed import SharedFeed
@@ -74,6 +74,7 @@ def run(settings: Settings, names: Sequence[str], *, on_summary: Callable[[Summa
         platform = bootstrap(settings, process=process_name(names))
         stack.callback(platform.close)
         metrics = WorkerMetrics(since=platform.clock.now(), platform=platform.metrics)
+        metrics.registry.register(FeedCollector(platform.feed))
         runners = _runners_of(platform, names, stack, metrics=metrics, on_summary=on_summary or _log_summary)
         report = partial(_health_of, runners)
         health = HealthServer(host=settings.listen_host, port=settings.worker_port, registry=metrics.registry, report=report)

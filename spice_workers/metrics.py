@@ -2,14 +2,17 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as PrometheusCounter
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from spice_core.domain.events import RecordedEvent
+from spice_core.ports.event_feed import EventFeed
 from spice_core.services.platform_metrics import PlatformMetrics
 
 MOST_DATABASES = 200
@@ -41,6 +44,21 @@ class _Tally:
     handled: Counter[str]
     buried: int = 0
     lag_seconds: float = 0.0
+
+
+class FeedCollector(Collector):
+    """Shows the counters of a feed as they are when a scrape asks."""
+
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the one family there is."""
+        about = "Events and messages of the feed, by what became of them."
+        found = CounterMetricFamily("spice_feed_deliveries", about, labels=["kind"])
+        for kind, count in sorted(self._feed.counters().items()):
+            found.add_metric([kind], count)
+        yield found
 
 
 class WorkerMetrics:

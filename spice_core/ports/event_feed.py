@@ -1,7 +1,7 @@
 """Delivery of the log to workers, at least once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from spice_core.domain.events import RecordedEvent
 
@@ -49,6 +49,14 @@ class EventFeed(ABC):
         Engines that keep offsets of their own move them to the *next* event; the others do nothing. A lower position
         than before is ignored.
         """
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what this process saw of deliveries so far, for people who watch it: counts by an engine's own names.
+
+        `delivered` and `from_log` are events by the way they came; others are messages that were `repeated`, `foreign` (of
+        another log), `dropped` … Empty for a feed that is the log itself.
+        """
+        return {}
 
     @abstractmethod
     def close(self) -> None:

@@ -17,6 +17,7 @@ from spice_core.ports.event_feed import EventFeed
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.feed import LogEventFeed
 from spice_core.services.event_log.identity import log_identity
+from spice_workers.metrics import FeedCollector
 from tests.event_log_world import DB, command, domain_event, world
 from tests.kafka_places import EAGER, PATIENT, QUICK, KafkaPlace, checked, until
 
@@ -80,6 +81,8 @@ def test_events_come_through_kafka_and_the_log_is_not_read_for_them(place, log):
     assert consume(feed, log) == log.read(DB, after=0, limit=1000)
     assert behind.reads == 0
     assert feed.counters()["delivered"] == 400
+    [shown] = FeedCollector(feed).collect()
+    assert {sample.labels["kind"]: sample.value for sample in shown.samples}["delivered"] == 400
 
 
 def test_offsets_of_finished_messages_are_committed_and_a_restart_goes_on_behind_them(place, log):

@@ -140,7 +140,6 @@ class KafkaEventFeed(EventFeed):
         self._reader(consumer).done(database, position)
 
     def counters(self) -> Mapping[str, int]:
-        """Return what happened so far: `delivered` and `from_log` events, `foreign`, `repeated`, `dropped` messages …"""
         return dict(self._counters)
 
     def reader(self, consumer: str) -> GroupReader:
