@@ -17,13 +17,25 @@ _BINARY_STARTS = (
     (b"\xd0\xcf\x11\xe0", "an old Excel or Office file"),
     (b"%PDF", "a PDF file"),
     (b"\x1f\x8b", "a gzip file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    *((b"BZh%d1AY&SY" % level, "a bzip2 file") for level in range(1, 10)),
+    (b"\xfd7zXZ\0", "an xz file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (b"\x89PNG", "an image"),
     (b"\xff\xd8\xff", "an image"),
     (b"GIF8", "an image"),
+    (b"II*\0", "an image"),
+    (b"MM\0*", "an image"),
     (b"PAR1", "a Parquet file"),
+    (b"ARROW1\0\0", "an Arrow file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"$FL2", "an SPSS file"),
     (b"SQLite format 3\0", "a SQLite file"),
     (b"\x7fELF", "a program"),
 )
+_PACKED = frozenset({"a gzip file", "a 7z archive", "a RAR archive", "a bzip2 file", "an xz file", "a Zstandard file"})
 _DISTINCT = frozenset(
     {"cp949", "johab", "cp932", "euc_jp", "iso2022_jp", "gb18030", "big5", "big5hkscs"}
     | {"cp1251", "koi8-r", "cp1253", "cp1255", "cp1256", "cp874"}
@@ -39,7 +51,8 @@ def refuse_binary(head: bytes) -> None:
         raise UnreadableFile("The file is empty: upload a table with a header line and rows.")
     for start, what in _BINARY_STARTS:
         if head.startswith(start):
-            raise UnreadableFile(f"The file is {what}, not a text table: export it as CSV and upload that.")
+            todo = "unpack it and upload what is in it" if what in _PACKED else "export it as CSV and upload that"
+            raise UnreadableFile(f"The file is {what}, not a text table: {todo}.")
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()[:300].lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UnreadableFile("The file is a page or an XML document, not a text table: export it as CSV and upload that.")
