@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from spice_core.domain.structure.cells import COLONS, Kind, is_note, is_separator, is_total, totalled
 from spice_core.domain.structure.grid import Grid, span_mask
+from spice_core.domain.structure.heads import Head
 
 _LONG_TEXT = 40
 _MANY_ALONE = 0.3
@@ -27,16 +28,21 @@ class Body:
     remarks: Sequence[int]
 
 
-def body_of(grid: Grid, rows: Sequence[int], left: int, right: int, *, header: Sequence[int]) -> Body:
+def body_of(grid: Grid, rows: Sequence[int], left: int, right: int, *, head: Head | None = None) -> Body:
     """Return which of the rows below a header are records."""
+    header = () if head is None else head.rows
     window = span_mask(left, right)
     width = _width(grid, [*header, *rows], window)
-    alone = sum((grid.masks[row] & window).bit_count() == 1 for row in rows)
-    many_alone = alone > max(1, _MANY_ALONE * len(rows))
+    inner = len(rows)
+    while inner and _may_close(grid, rows[inner - 1], left, right):
+        inner -= 1
+    alone = sum((grid.masks[row] & window).bit_count() == 1 for row in rows[:inner])
+    many_alone = alone > max(1, _MANY_ALONE * inner)
     end, has_total = len(rows), False
     while end and (
         _closes(grid, rows[end - 1], left, right, width=width, many_alone=many_alone)
         or (has_total and _is_partial(grid, rows[end - 1], left, right, width=width))
+        or (head is not None and _is_wording(grid, rows[end - 1], head, window, width=width))
     ):
         end -= 1
         has_total = has_total or is_total_row(grid, rows[end], left, right)
@@ -98,13 +104,17 @@ def _is_drawn(grid: Grid, row: int, left: int, right: int) -> bool:
     return all(is_separator(grid.text(row, column)) for column in grid.columns(row, left, right, most=100))
 
 
+def _may_close(grid: Grid, row: int, left: int, right: int) -> bool:
+    return grid.count(row, left, right) == 1 or is_total_row(grid, row, left, right)
+
+
 def _closes(grid: Grid, row: int, left: int, right: int, *, width: int, many_alone: bool) -> bool:
     """Whether a row at the end is a total, a remark or a line."""
     if is_total_row(grid, row, left, right) or _is_drawn(grid, row, left, right):
         return True
     text = _alone(grid, row, left, right)
     if text is not None and width >= 2:
-        return is_note(text) or len(text) > _LONG_TEXT or (width >= 3 and not many_alone)
+        return is_total(text) or is_note(text) or len(text) > _LONG_TEXT or (width >= 3 and not many_alone)
     columns = grid.columns(row, left, right, most=3)
     first = grid.text(row, columns[0])
     is_pair = width >= 4 and len(columns) == 2 and columns[0] == left and first.endswith(COLONS)
@@ -116,6 +126,13 @@ def _is_partial(grid: Grid, row: int, left: int, right: int, *, width: int) -> b
     columns = grid.columns(row, left, right, most=3)
     is_pair = len(columns) == 2 and bool(grid.words[row] >> columns[0] & 1) and bool(grid.numbers[row] >> columns[1] & 1)
     return width >= 4 and is_pair and columns[0] >= left + 2
+
+
+def _is_wording(grid: Grid, row: int, head: Head, window: int, *, width: int) -> bool:
+    """Whether a row at the end has texts where values stand, none of these, and gaps."""
+    wording = head.profile.conflicts(grid, row) & grid.words[row] & window
+    values = head.profile.agreements(grid, row) & window
+    return bool(wording) and not values and (grid.masks[row] & window).bit_count() < width
 
 
 def _is_between(

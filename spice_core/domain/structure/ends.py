@@ -40,7 +40,7 @@ def _extended(table: FoundTable, grid: Grid, tail: Grid, tail_start: int) -> Fou
         reason = f"{table.reason}; it ends somewhere after row {box.bottom}, which was not looked at"
         return replace(table, bbox=replace(box, bottom=bottom), confidence=round(table.confidence * 0.7, 3), reason=reason)
     names = _header_rows(table, grid)
-    body = body_of(tail, rows, box.left, box.right, header=())
+    body = body_of(tail, rows, box.left, box.right)
     records = [row for row in body.records if _texts(tail, row, box) not in names]
     bottom = tail_start + (max(records) if records else -1)
     kept = {tail_start + row for row in records}

@@ -9,15 +9,16 @@ from spice_core.domain.sheets import FoundTable, KeyValue, Sheet, SheetStructure
 from spice_core.domain.structure.bodies import body_of
 from spice_core.domain.structure.cutting import blocks_of
 from spice_core.domain.structure.ends import extended
-from spice_core.domain.structure.grid import Grid, grid_of
+from spice_core.domain.structure.grid import Grid, grid_of, span_mask
 from spice_core.domain.structure.heads import Evidence
 from spice_core.domain.structure.joining import joined
 from spice_core.domain.structure.lines import line_text, title_of, told_apart
 from spice_core.domain.structure.sections import Section, sections_of
-from spice_core.domain.structure.shapes import is_form_row, mode_of
+from spice_core.domain.structure.shapes import field_rows, is_form_row, mode_of
 from spice_core.domain.structure.tables import Draft, lying_table, upright_table
 
 _LONGEST_ENTRY = 40
+_MOST_PAIRS = 6
 
 Line = tuple[int, int, int]
 """A row that is of no table, with its first and last column."""
@@ -41,7 +42,7 @@ def find_structure(sheet: Sheet) -> SheetStructure:
     blocks = blocks_of(grid, is_text=is_text)
     sections = joined(grid, sorted((part for block in blocks for part in sections_of(grid, block)), key=_place))
     found = _sorted(grid, sections)
-    lines = sorted([*found.lines, *_lines_around(found.drafts)])
+    lines = sorted([*found.lines, *_lines_around(grid, found.drafts)])
     tables, titles = [], set()
     for draft in found.drafts:
         title, place = _title(grid, draft, lines)
@@ -98,7 +99,7 @@ def _draft(grid: Grid, section: Section) -> Draft | None:
     head = section.head
     if head is None:
         return None
-    body = body_of(grid, head.body, section.left, section.right, header=head.rows) if head.body else None
+    body = body_of(grid, head.body, section.left, section.right, head=head) if head.body else None
     if body is None:
         return None
     return Draft(section, head, body, mode_of(grid, section, head))
@@ -114,9 +115,22 @@ def _is_table(grid: Grid, draft: Draft) -> bool:
     forms = sum(is_form_row(grid, row, grid.columns(row, section.left, section.right, most=50)) for row in wide)
     if draft.mode == TableMode.PROPERTY:
         return len(wide) >= 3
-    if draft.head.evidence == Evidence.NONE and not draft.head.profile.typed and section.right == section.left + 1:
+    if not draft.head.profile.typed and not _is_filled(grid, draft, rows):
         return False
     return len(wide) >= 2 and forms < 0.6 * len(wide)
+
+
+def _is_filled(grid: Grid, draft: Draft, rows: Sequence[int]) -> bool:
+    """Whether rows of texts are a table and not lines: most of them are full; two columns have names above them."""
+    section = draft.section
+    mask = 0
+    for row in rows:
+        mask |= grid.masks[row]
+    width = (mask & span_mask(section.left, section.right)).bit_count()
+    if width == 2 and draft.head.evidence == Evidence.NONE:
+        return False
+    full = sum(grid.count(row, section.left, section.right) >= 0.7 * width for row in rows)
+    return full >= 0.5 * len(rows)
 
 
 def _only_table(grid: Grid, sections: Sequence[Section]) -> Draft | None:
@@ -141,31 +155,42 @@ def _can_be_only(grid: Grid, draft: Draft) -> bool:
 def _without_preambles(drafts: Sequence[Draft]) -> tuple[list[Draft], list[Section]]:
     """Name and value above a table of records are its preamble, no table of their own."""
     kept, pairs = [], []
-    for draft in drafts:
-        below = any(
-            other.mode != TableMode.PROPERTY
-            and other.section.top > draft.section.bottom
-            and other.section.left <= draft.section.right
-            and draft.section.left <= other.section.right
-            for other in drafts
-        )
-        if draft.mode == TableMode.PROPERTY and below:
+    for at, draft in enumerate(drafts):
+        below = [other for other in drafts[at + 1 :] if _stands_on(draft.section, other)]
+        if below and (draft.mode == TableMode.PROPERTY or _are_pairs(draft, below[0])):
             pairs.append(draft.section)
         else:
             kept.append(draft)
     return kept, pairs
 
 
-def _lines_around(drafts: Sequence[Draft]) -> Iterator[Line]:
+def _stands_on(section: Section, other: Draft) -> bool:
+    below = other.section
+    shares_columns = below.left <= section.right and section.left <= below.right
+    return other.mode != TableMode.PROPERTY and below.top > section.bottom and shares_columns
+
+
+def _are_pairs(draft: Draft, below: Draft) -> bool:
+    """Whether two columns of a few texts are names with values, as they stand above a wider table."""
+    section = draft.section
+    is_narrow = section.right == section.left + 1 and len(section.rows) <= _MOST_PAIRS
+    return is_narrow and draft.head.evidence != Evidence.TYPED and below.section.right > section.right
+
+
+def _lines_around(grid: Grid, drafts: Sequence[Draft]) -> Iterator[Line]:
     for draft in drafts:
-        for row in [*draft.head.lead, *draft.body.remarks]:
-            yield row, draft.section.left, draft.section.right
+        section, head = draft.section, draft.head
+        fields = set() if draft.mode == TableMode.TABLE else set(field_rows(grid, section, head))
+        for row in [*(row for row in head.lead if row not in fields), *draft.body.remarks]:
+            yield row, section.left, section.right
 
 
 def _title(grid: Grid, draft: Draft, lines: Sequence[Line]) -> tuple[str | None, tuple[int, int] | None]:
     """The title of a table and where it stands, as (row, first column of its line)."""
     section = draft.section
     first = min([*draft.head.rows, *draft.body.records])
+    if draft.mode != TableMode.TABLE:
+        first = field_rows(grid, section, draft.head)[0]
     near = [line for line in lines if line[0] < first and line[1] <= section.right and section.left <= line[2]]
     row = title_of(grid, [line[0] for line in near[-10:]], section.left, section.right, above=first)
     if row is None:

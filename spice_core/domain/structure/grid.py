@@ -20,7 +20,7 @@ class Grid:
         texts: trimmed, empty where there is nothing.
         kinds: a byte per cell, a `Kind`.
         masks: a number per row whose bit c says that column c is filled; likewise `words`, `numbers`, `years` (which are
-            numbers, too) and `dates` for cells of these kinds.
+            numbers, too), `dates` and `nulls` for cells of these kinds.
         covers: (row, column) of a cell that a merged cell covers to the cell that holds the value.
     """
 
@@ -31,6 +31,7 @@ class Grid:
     numbers: Sequence[int]
     years: Sequence[int]
     dates: Sequence[int]
+    nulls: Sequence[int]
     covers: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def text(self, row: int, column: int) -> str:
@@ -98,6 +99,7 @@ def grid_of(rows: Iterable[Row], merged: Sequence[CellRange] = ()) -> Grid:
         numbers=_masks(kinds, _NUMERIC),
         years=_masks(kinds, frozenset({Kind.YEAR})),
         dates=_masks(kinds, frozenset({Kind.DATE})),
+        nulls=_masks(kinds, frozenset({Kind.NULL})),
         covers=_covers(merged, len(texts)),
     )
 

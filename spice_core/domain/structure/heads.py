@@ -1,5 +1,6 @@
 """Where the header of a table ends and its records begin."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +15,9 @@ _SAMPLED_CELLS = 200_000
 _SAMPLED_ROWS = 200
 _MOST_LEVELS = 6
 _LONGEST_NAME = 80
+_LONGEST_UNIT = 6
+_DIGITS = re.compile(r"\d+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 class Evidence(StrEnum):
@@ -114,7 +118,7 @@ def head_of(grid: Grid, rows: Sequence[int], left: int, right: int) -> Head:
     top, end, is_typed = _found(grid, rows, start, area)
     if top == end:
         return Head((), rows[:start], rows[start:], Evidence.NONE, area.profile)
-    end = _with_numbers(grid, rows, end, area)
+    end = _with_brackets(grid, rows, end, area)
     top = _with_groups(grid, rows, top, area)
     named = reduce(or_, (area.profile.conflicts(grid, row) & window for row in rows[top:end]), 0)
     typed = (area.profile.typed & window).bit_count()
@@ -138,18 +142,42 @@ def _levels(grid: Grid, rows: Sequence[int], start: int, data: int, area: Area) 
     """The rows directly above the first data row that name its columns, as (first, end); equal where there are none."""
     end = top = data - _sections_above(grid, rows, start, data, area)
     named = False
-    while top > 0 and end - top < _MOST_LEVELS and (rows[top] - rows[top - 1] <= (3 if top == data else 1)):
+    while top > 0 and end - top < _MOST_LEVELS and (rows[top] - rows[top - 1] <= (3 if top == data else 2)):
         row = rows[top - 1]
         has_names = bool(area.profile.conflicts(grid, row) & area.window)
-        if not has_names and top - 1 < start:
+        if not has_names and (top - 1 < start or grid.numbers[row] & ~grid.years[row] & area.window):
             break
         if top - 1 < start and not _is_group_row(grid, row, rows[top], area):
             break
-        if not has_names and grid.numbers[row] & ~grid.years[row] & area.window:
+        if top < end and _is_apart(grid, row, rows[top:end], area):
             break
         named = named or has_names
         top -= 1
     return (top, end) if named else (end, end)
+
+
+def _is_apart(grid: Grid, row: int, below: Sequence[int], area: Area) -> bool:
+    """Whether a row is no part of the header below it: that names every column, and the row names its first column, too.
+
+    Rows of units below the names are short or in brackets.
+    """
+    named = reduce(or_, (grid.masks[other] for other in below)) & area.window
+    is_full = named == named | grid.masks[row] & area.window and named.bit_count() == _span(grid, below, area)
+    if not is_full or not grid.masks[row] >> area.left & 1:
+        return False
+    texts = [grid.text(below[0], column) for column in grid.columns(below[0], area.left, area.right, most=2000)]
+    is_of_units = all(len(text) <= _LONGEST_UNIT or _is_bracketed(text) for text in texts)
+    return not is_of_units and grid.text(row, area.left) != grid.text(below[0], area.left)
+
+
+def _span(grid: Grid, rows: Sequence[int], area: Area) -> int:
+    """How many columns lie between the first and the last that some rows fill."""
+    mask = reduce(or_, (grid.masks[row] for row in rows)) & area.window
+    return mask.bit_length() - (mask & -mask).bit_length() + 1
+
+
+def _is_bracketed(text: str) -> bool:
+    return text[0] in "([" and text[-1] in ")]"
 
 
 def _sections_above(grid: Grid, rows: Sequence[int], start: int, data: int, area: Area) -> int:
@@ -197,7 +225,8 @@ def _first_data(grid: Grid, rows: Sequence[int], start: int, area: Area) -> int 
     for index in range(start, len(rows)):
         conflicts = (profile.conflicts(grid, rows[index]) & window).bit_count()
         agreements = (profile.agreements(grid, rows[index]) & window).bit_count()
-        if agreements >= max(1, 3 * conflicts):
+        nulls = (grid.nulls[rows[index]] & profile.typed & window).bit_count()
+        if agreements >= max(1, 3 * conflicts) or (nulls and not conflicts):
             return index
     return None
 
@@ -231,27 +260,35 @@ def _is_distinct(grid: Grid, rows: Sequence[int], area: Area) -> bool:
 
 
 def _is_value_of(grid: Grid, body: Sequence[int], column: int, name: str) -> bool:
-    """Whether a name occurs among the values below it, or is a code like them."""
+    """Whether a name occurs among the values below it, or is a code of their form."""
     below = [text for row in body if (text := grid.text(row, column).casefold())]
-    coded = sum(any(char.isdecimal() for char in text) for text in below)
-    is_code = any(char.isdecimal() for char in name) and not name.isdecimal()
-    return name in below or (bool(below) and is_code and coded >= 0.8 * len(below))
+    if name in below:
+        return True
+    if name.isdecimal() or not any(char.isdecimal() for char in name) or not below:
+        return False
+    form = _form(name)
+    return sum(_form(text) == form for text in below) >= 0.8 * len(below)
 
 
-def _with_numbers(grid: Grid, rows: Sequence[int], end: int, area: Area) -> int:
-    """Take in a row that numbers the columns: `(1) (2) (3)`."""
+def _form(text: str) -> str:
+    """A text with its digits and letters made the same: `A-17` and `B-9` are of one form."""
+    return _LETTERS.sub("a", _DIGITS.sub("9", text[:_LONGEST_NAME]))
+
+
+def _with_brackets(grid: Grid, rows: Sequence[int], end: int, area: Area) -> int:
+    """Take in a row that numbers the columns or tells their units in brackets: `(1) (2) (3)`."""
     if end >= len(rows) - 1:
         return end
-    texts = [grid.text(rows[end], column) for column in grid.columns(rows[end], area.left, area.right)]
-    is_numbering = len(texts) >= 3 and texts[-3:] == [f"({number})" for number in range(len(texts) - 2, len(texts) + 1)]
-    return end + 1 if is_numbering else end
+    texts = [grid.text(rows[end], column) for column in grid.columns(rows[end], area.left, area.right, most=2000)]
+    return end + 1 if len(texts) >= 2 and all(_is_bracketed(text) for text in texts[-3:]) else end
 
 
 def _with_groups(grid: Grid, rows: Sequence[int], start: int, area: Area) -> int:
     """Take in the sparser rows above a header's widest row that name groups of its columns; return the first header row."""
     top = start
     while top > 0 and start - top < _MOST_LEVELS - 1 and rows[top] == rows[top - 1] + 1:
-        if not _is_group_row(grid, rows[top - 1], rows[top], area):
+        is_group = _is_group_row(grid, rows[top - 1], rows[top], area)
+        if not is_group or _is_apart(grid, rows[top - 1], rows[top : start + 1], area):
             break
         top -= 1
     return top

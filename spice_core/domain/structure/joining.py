@@ -46,7 +46,9 @@ def _continues(grid: Grid, table: Section, part: Section) -> bool:
     if head is None or below is None or gap > _NEAR or gap < 1:
         return False
     if _is_only_header(grid, table, head):
-        return below.evidence == Evidence.NONE and bool(below.profile.typed) and not below.lead and _covers(grid, table, part)
+        is_bare = below.evidence == Evidence.NONE and bool(below.profile.typed) and _covers(grid, table, part)
+        is_text = below.evidence == Evidence.DISTINCT and gap == 1 and _is_alike(head, below, table, part)
+        return (is_bare or is_text) and not below.lead
     if part.left < table.left or part.right > table.right:
         return False
     if below.evidence == Evidence.TYPED:

@@ -20,9 +20,15 @@ _VALUE_WORD = re.compile(r"values?|val|content|setting|data|값|내용|値|内�
 _CLASSES = {Kind.TEXT: "text", Kind.NUMBER: "number", Kind.YEAR: "number", Kind.DATE: "date"}
 
 
+def field_rows(grid: Grid, section: Section, head: Head) -> list[int]:
+    """Return the rows of a section that are fields, should its records be columns: not those of one cell above the others."""
+    titles = {row for row in head.lead if grid.count(row, section.left, section.right) < 2}
+    return [row for row in section.rows if row not in titles]
+
+
 def mode_of(grid: Grid, section: Section, head: Head) -> TableMode:
     """Return how the rows of a section lie."""
-    rows = [row for row in section.rows if row not in set(head.lead)]
+    rows = field_rows(grid, section, head)
     columns = _filled_columns(grid, rows, section)
     if len(columns) == 2 and _is_property(grid, rows, columns):
         return TableMode.PROPERTY

@@ -9,7 +9,7 @@ from spice_core.domain.structure.cells import without_colon
 from spice_core.domain.structure.grid import Grid, span_mask
 from spice_core.domain.structure.heads import Evidence, Head
 from spice_core.domain.structure.sections import Section
-from spice_core.domain.structure.shapes import named_pair_header
+from spice_core.domain.structure.shapes import field_rows, named_pair_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def upright_table(grid: Grid, draft: Draft, *, title: str | None) -> FoundTable:
 
 def lying_table(grid: Grid, draft: Draft, *, title: str | None) -> FoundTable:
     """Return a table whose fields are rows: records in columns, or names with values. Its first column is the header."""
-    rows = [row for row in draft.section.rows if row not in {*draft.head.lead, *draft.body.remarks}]
+    remarks = set(draft.body.remarks)
+    rows = [row for row in field_rows(grid, draft.section, draft.head) if row not in remarks]
     left, right = _columns_of(grid, rows, draft.section)
     columns = grid.columns(rows[0], left, right)
     has_header = draft.mode == TableMode.PROPERTY and len(columns) == 2 and named_pair_header(grid, rows[0], columns)
