@@ -1,5 +1,6 @@
 """The one place that chooses adapters: settings in, a wired platform out."""
 
+from spice_core.bootstrap.connectors import authorize_connections, connection_commands, sync_connectors
 from spice_core.bootstrap.engines import event_publisher
 from spice_core.bootstrap.ingest import ingest_dataset
 from spice_core.bootstrap.inspections import inspect_parts
@@ -16,8 +17,10 @@ from spice_core.bootstrap.stores import adopt_store, copy_store, empty_stores, l
 __all__ = [
     "Platform",
     "adopt_store",
+    "authorize_connections",
     "bootstrap",
     "companion_dsn",
+    "connection_commands",
     "copy_store",
     "empty_stores",
     "event_publisher",
@@ -30,4 +33,5 @@ __all__ = [
     "start_infrastructure",
     "state_directory",
     "stop_infrastructure",
+    "sync_connectors",
 ]

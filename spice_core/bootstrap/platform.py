@@ -1,6 +1,7 @@
 """The wired platform of one process."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -18,10 +19,12 @@ from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
 from spice_core.bootstrap.closing import Closing
+from spice_core.bootstrap.connector_engines import connectors_of, secret_store
 from spice_core.bootstrap.engines import event_feed, log_limits, may_adopt, near_stores, object_store_of, search_index, tracer_of
 from spice_core.bootstrap.file_readers import source_files_of
 from spice_core.bootstrap.places import start_infrastructure, state_directory
 from spice_core.ports.clock import Clock
+from spice_core.ports.connector import Connector
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.event_feed import EventFeed
 from spice_core.ports.graph_store import GraphStore
@@ -32,6 +35,7 @@ from spice_core.ports.rate_limiter import RateLimiter
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.search_index import SearchIndex
+from spice_core.ports.secret_store import SecretStore
 from spice_core.ports.source_files import SourceFiles
 from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.tracer import Tracer
@@ -67,6 +71,8 @@ class Platform:
     tables: TableEngine
     source_files: SourceFiles
     commands: CommandService
+    secrets: SecretStore
+    connectors: Mapping[str, Connector]
     rate_limiter: RateLimiter
     tracer: Tracer
     metrics: PlatformMetrics
@@ -145,6 +151,8 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
         source_files=source_files_of(settings),
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
+        secrets=closing(secret_store(settings, postgres)),
+        connectors=connectors_of(settings, clock, ids, closing),
         rate_limiter=near.rate_limiter,
         tracer=tracer,
         metrics=metrics,

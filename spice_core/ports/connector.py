@@ -127,8 +127,8 @@ class Connector(ABC):
         """
 
     @abstractmethod
-    def prepare_source(self, spec: SourceSpec) -> SourceSpec:
-        """Check and normalise a source the same way. Raises `InvalidInput`."""
+    def prepare_source(self, config: Config, spec: SourceSpec) -> SourceSpec:
+        """Check and normalise a source of a connection with this `config` the same way. Raises `InvalidInput`."""
 
     @abstractmethod
     def check(self, access: Access) -> str:

@@ -141,7 +141,7 @@ class ConnectionCommands:
         for other in self.sources(source.database, connection_id=source.connection_id):
             if (other.branch, other.key) == (source.branch, source.key) and other.source_id != source_id:
                 raise AlreadyExists(f"{source.key} already fills the dataset {other.dataset} on {other.branch}")
-        spec = connector.prepare_source(spec_of(source))
+        spec = connector.prepare_source(connection.config, spec_of(source))
         known = self._registry.record(source.database, RecordKind.CONNECTOR_SOURCE, source_id)
         before = source_of(known) if known is not None else None
         is_same = before is not None and (before.connection_id, before.key) == (source.connection_id, source.key)

@@ -219,8 +219,10 @@ class SyncConnectors:
     def _job(self, database: str, source_id: str, lease: Lease) -> _Job:
         source = self._parts.connections.source(database, source_id)
         connection = self._parts.connections.connection(database, source.connection_id)
-        clock = self._parts.clock
-        return _Job(source, connection, self.state(source), lease, clock.now(), clock.monotonic())
+        clock, state = self._parts.clock, self.state(source)
+        if state.version_id is not None and self._parts.registry.dataset(database, source_id) is None:
+            state = emptied(state)  # somebody deleted the dataset: what is read next is its first version again
+        return _Job(source, connection, state, lease, clock.now(), clock.monotonic())
 
     def _sync(self, job: _Job, *, is_forced: bool, progress: Progress) -> SyncOutcome:
         try:

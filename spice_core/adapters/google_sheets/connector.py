@@ -62,7 +62,8 @@ class GoogleSheetsConnector(Connector):
             raise InvalidInput("spreadsheets: name at least one spreadsheet, by its id or its address")
         return {**config, "spreadsheets": ",".join(dict.fromkeys(_spreadsheet_id(part) for part in named))}, secrets
 
-    def prepare_source(self, spec: SourceSpec) -> SourceSpec:
+    def prepare_source(self, config: Config, spec: SourceSpec) -> SourceSpec:
+        del config  # whose spreadsheet it is shows when it is read
         if not _KEY.fullmatch(spec.key):
             raise InvalidInput("the key of a worksheet is `spreadsheetId/sheetId`, as the list of sources names it")
         if spec.watermark_column is not None:

@@ -227,7 +227,7 @@ def test_an_address_names_a_spreadsheet_and_is_never_asked(connector: GoogleShee
 @pytest.mark.parametrize("key", ["", "x", f"{BUDGET}/", f"{BUDGET}/a", f"{BUDGET}/0/../1", f"{BUDGET}?x=/1"])
 def test_a_key_that_is_none_is_refused(connector: GoogleSheetsConnector, key: str):
     with pytest.raises(InvalidInput):
-        connector.prepare_source(SourceSpec(key))
+        connector.prepare_source({}, SourceSpec(key))
 
 
 def test_a_hanging_server_costs_a_bounded_time(google: GoogleServer, clock: NotingClock):
