@@ -7,6 +7,7 @@ import dagster as dg
 from spice_assets.catalogue import Catalogue, ClassEntry, read_catalogue
 from spice_assets.defs.ingest.assets import ingest_assets
 from spice_assets.defs.ingest.checks import dataset_checks
+from spice_assets.defs.ingest.reconciliation import ingest_reconciliation, ingest_reconciliation_schedule
 from spice_assets.defs.ingest.sensors import new_uploads_sensor
 from spice_assets.defs.objectify.assets import object_asset
 from spice_assets.defs.objectify.checks import object_checks
@@ -44,7 +45,13 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     keys = [key for asset in assets for key in asset.keys]
     sensors = [new_uploads_sensor(keys), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
     return dg.Definitions(
-        assets=assets, asset_checks=checks, sensors=sensors, resources={PLATFORM: source}, executor=dg.in_process_executor
+        assets=assets,
+        asset_checks=checks,
+        jobs=[ingest_reconciliation],
+        schedules=[ingest_reconciliation_schedule],
+        sensors=sensors,
+        resources={PLATFORM: source},
+        executor=dg.in_process_executor,
     )
 
 

@@ -10,14 +10,11 @@ from spice_assets.definitions import build_definitions
 from spice_assets.defs.ingest.sensors import observe
 from spice_assets.links import Links
 from spice_assets.resources import PlatformSource
-from spice_core.bootstrap import bootstrap, ingest_dataset
+from spice_core.bootstrap import ingest_dataset
 from spice_core.domain.datasets import ClassMapping, FieldMapping
 from spice_core.services.ingest_dataset import UploadRequest
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.wait_for_reads import ReadBarrier
-from spice_core.settings import load_settings
-from spice_workers.__main__ import handlers_of, runner_of
-from spice_workers.metrics import WorkerMetrics
 
 CITIES = b"code,name\nNYC,New York\nSFO,San Francisco\nSFO,San Francisco again\n"
 TRIPS = b"trip,city,paid\n1,NYC,10.50\n2,SFO,3.20\n3,XXX,7.00\n"
@@ -38,18 +35,6 @@ TRIP = {
     ],
     "relationships": [{"predicate": "went_to", "target": "City", "cardinality": "n:1", "label": "Went to"}],
 }
-
-
-@pytest.fixture
-def platform(clean_database, tmp_path):
-    """A platform with running workers."""
-    opened = bootstrap(load_settings(state_dir=tmp_path / "state", postgres_url=clean_database), process="test")
-    metrics = WorkerMetrics(since=opened.clock.now())
-    runner = runner_of(opened, handlers_of(["all"], opened), metrics=metrics, on_summary=lambda _: None)
-    runner.start()
-    yield opened
-    runner.stop()
-    opened.close()
 
 
 @pytest.fixture
