@@ -18,7 +18,10 @@ from spice_core.ports.tracer import SilentTracer, Tracer
 from spice_core.services.waiting_room import WaitingRoom
 from spice_core.settings import Settings
 
-UPLOAD_PATHS = frozenset(f"/api/v1/pipelines/datasets/{name}" for name in ("csv-upload", "excel-upload", "upload"))
+UPLOAD_PATHS = frozenset(
+    {"/api/v1/funnel/structure/analyze/excel"}
+    | {f"/api/v1/pipelines/datasets/{name}" for name in ("csv-upload", "excel-upload", "upload")}
+)
 
 
 @dataclass(frozen=True, slots=True)
