@@ -157,6 +157,19 @@ def link_target(resolved: ResolvedClass, predicate: str, ontology: Ontology) -> 
     )
 
 
+def instance_keys(class_id: str, ontology: Ontology) -> LinkTarget:
+    """Return how the parts of a primary key name instances of a class, or of one below it. Raises `ClassNotFound`."""
+    found = ontology.resolve(class_id)
+    return LinkTarget(
+        predicate="",
+        classes=(found.id, *sorted(found.family - {found.id})),
+        key_fits=tuple(fit_of(found.properties[name].spec) for name in found.primary_key),
+        key_readers=tuple(found.readers[name] for name in found.primary_key),
+        is_many=False,
+        is_own_class=True,
+    )
+
+
 def fit_of(spec: ValueSpec) -> Fit:
     """Return what brings a table's value into the form that `spec` reads: numbers as text for text, whole decimals as int."""
     if spec.is_array:

@@ -274,7 +274,7 @@ class Objectify:
 
     def _batches(self, job: _Job, tally: Tally, turn: Turn) -> CommandBatches:
         return CommandBatches(
-            mapping=job.mapping,
+            place=job.mapping,
             # Of this run alone: a batch that an earlier run made may have been undone since.
             scope=job.run.run_id,
             turn=turn,

@@ -6,11 +6,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
 from spice_core.domain import naming
-from spice_core.domain.datasets import ClassMapping
 from spice_core.domain.read_models import FINAL_STATES, CommandStatus
 from spice_core.errors import InvalidInstance, OptimisticConcurrencyConflict, Unavailable
 from spice_core.ports.clock import Clock
@@ -29,6 +28,19 @@ _MAX_SAMPLES = 200
 
 Again = Callable[[BulkRow, int], BulkRow | None]
 """Plans a row anew, given the number that its instance has now; None where nothing is left to do."""
+
+
+class Place(Protocol):
+    """Where commands go: a branch of a database, and the class of the instances."""
+
+    @property
+    def database(self) -> str: ...
+
+    @property
+    def branch(self) -> str: ...
+
+    @property
+    def class_id(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -70,7 +82,7 @@ class CommandBatches:
     def __init__(
         self,
         *,
-        mapping: ClassMapping,
+        place: Place,
         scope: str,
         turn: Turn,
         tally: Tally,
@@ -86,7 +98,7 @@ class CommandBatches:
 
         `scope` (of the run) and a batch's content make its id: a repeated batch is the same batch.
         """
-        self._mapping = mapping
+        self._place = place
         self._scope = scope
         self._turn = turn
         self._tally = tally
@@ -99,16 +111,24 @@ class CommandBatches:
         self._stall_seconds = stall_seconds
         self._pending: deque[_Pending] = deque()
 
-    def submit(self, kind: BulkKind, rows: Sequence[BulkRow], *, counted: bool = True, again: Again | None = None) -> None:
+    def submit(
+        self,
+        kind: BulkKind,
+        rows: Sequence[BulkRow],
+        *,
+        class_id: str | None = None,
+        counted: bool = True,
+        again: Again | None = None,
+    ) -> None:
         """Append one command per row; rows that do not fit their class are rejected one by one.
 
-        Rows that are not `counted` were counted before: only their failures count. Where another writer was faster, the row is
-        planned `again` (without it: goes on top).
+        They are instances of `class_id` (None: of the class of the place). Rows that are not `counted` were counted before: only
+        their failures count. Where another writer was faster, the row is planned `again` (without it: goes on top).
         """
         rows = list(rows)
         while rows:
             try:
-                accepted = self._persistently(partial(self._bulk, kind, rows))
+                accepted = self._persistently(partial(self._bulk, class_id or self._place.class_id, kind, rows))
             except InvalidInstance as error:
                 rows = self._without_bad_rows(rows, error)
             except OptimisticConcurrencyConflict as error:
@@ -127,16 +147,14 @@ class CommandBatches:
 
     def settle(self) -> None:
         """Wait until the graph worker has decided what is in the log now."""
-        self._wait(self._log.head(self._mapping.database).position)
+        self._wait(self._log.head(self._place.database).position)
 
-    def _bulk(self, kind: BulkKind, rows: Sequence[BulkRow]) -> AcceptedBulk:
-        mapping = self._mapping
+    def _bulk(self, class_id: str, kind: BulkKind, rows: Sequence[BulkRow]) -> AcceptedBulk:
+        place = self._place
         content = [[row.instance_id, row.expected_seq, row.data] for row in rows]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
         bulk_id = str(uuid5(NAMESPACE_URL, f"spice:objectify:{self._scope}:{kind}:{digest}"))
-        return self._commands.bulk(
-            mapping.database, mapping.branch, mapping.class_id, kind, rows, actor="objectify", command_id=bulk_id
-        )
+        return self._commands.bulk(place.database, place.branch, class_id, kind, rows, actor="objectify", command_id=bulk_id)
 
     def _persistently(self, append: Callable[[], AcceptedBulk]) -> AcceptedBulk:
         """Repeat while a part is down or behind; give up where nothing moves for long."""
@@ -200,7 +218,7 @@ class CommandBatches:
         """Wait until the graph worker has done `position`; give up where it does not move for long."""
         seen, since = -1, self._clock.monotonic()
         self._turn.keep()
-        while (done := self._work.position(GRAPH_HANDLER, self._mapping.database)) < position:
+        while (done := self._work.position(GRAPH_HANDLER, self._place.database)) < position:
             if done > seen:
                 seen, since = done, self._clock.monotonic()
             elif self._clock.monotonic() - since >= self._stall_seconds:

@@ -1,0 +1,383 @@
+"""Links from data: compared with what was indexed last, and written for the sources whose links changed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from spice_core.domain.catalogue_records import RecordKind, record_id_of
+from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.gates import FAIL, PASS, WARN
+from spice_core.domain.graph import Node
+from spice_core.domain.link_types import (
+    FOREIGN_KEY,
+    WITHDRAWN,
+    LinkRun,
+    LinkType,
+    ObjectSpec,
+    TableSpec,
+    link_run_as_json,
+)
+from spice_core.errors import DatasetNotFound, LogBehind, NotFound
+from spice_core.ports.clock import Clock
+from spice_core.ports.dataset_store import DatasetStore
+from spice_core.ports.graph_store import GraphStore, GraphView
+from spice_core.ports.id_source import IdSource
+from spice_core.ports.read_models import CommandStatuses, LineageStore
+from spice_core.ports.registry import Registry
+from spice_core.ports.table_engine import TableEngine
+from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.link_history import LinkHistory, link_edits, link_history, standing
+from spice_core.services.link_plan import LinkPlanner, SourcePlan
+from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks
+from spice_core.services.objectify_batches import Again, CommandBatches, Tally
+from spice_core.services.objectify_turn import Turn, turn_of
+from spice_core.services.read_edits import EditReader
+from spice_core.services.save_link_types import LinkTypes
+from spice_core.services.submit_commands import Accepted, CommandService
+from spice_core.services.submit_records import RecordCommands
+
+_REGISTRY_WAIT_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_MAX_SAMPLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LinkProgress:
+    """How far a run is: sources looked at, and which of its passes it is in (`checking`, `writing`)."""
+
+    sources: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run. `is_full`: every source is looked at; `is_reset`: also those that data no longer name."""
+
+    run: LinkRun
+    link_type: LinkType
+    source: LinkSource
+    planner: LinkPlanner
+    since: Sequence[str]
+    is_full: bool
+    is_reset: bool
+    edited: frozenset[str]
+
+
+class LinkInstances:
+    """Indexes link types. A run may die at any point: run again, it finds what is there and does the rest.
+
+    What a policy refuses is found before anything is written: a run whose result is FAIL for its data submits nothing. Direct
+    changes of the relationship by people are overwritten when data speak of their source again: link edits are not.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        datasets: DatasetStore,
+        tables: TableEngine,
+        graph: GraphStore,
+        lineage: LineageStore,
+        commands: CommandService,
+        statuses: CommandStatuses,
+        work: WorkLedger,
+        log: EventLog,
+        clock: Clock,
+        ids: IdSource,
+        max_ahead: int = 5000,
+        stall_seconds: float = 120.0,
+    ) -> None:
+        """Keep the ports; bounds as of `Objectify`."""
+        self._registry = registry
+        self._datasets = datasets
+        self._tables = tables
+        self._graph = graph
+        self._commands = commands
+        self._records = RecordCommands(commands=commands, registry=registry)
+        self._types = LinkTypes(commands=commands, registry=registry)
+        self._statuses = statuses
+        self._work = work
+        self._log = log
+        self._clock = clock
+        self._ids = ids
+        self._max_ahead = max_ahead
+        self._stall_seconds = stall_seconds
+        self._object_edits = EditReader(graph=graph, lineage=lineage, log=log, clock=clock, patience_seconds=stall_seconds)
+
+    def run(
+        self,
+        database: str,
+        link_type_id: str,
+        *,
+        full: bool = False,
+        progress: Callable[[LinkProgress], None] | None = None,
+        actor: str | None = None,
+    ) -> LinkRun:
+        """Make the links of a type what its data and its link edits say; return the recorded result.
+
+        Only sources of which the data say something else than at the newest success are looked at, and those with newer link
+        edits. All are where somebody asks for it (`full`: then links that nothing speaks for go, too), after a run that failed
+        or died, after a change of the type, and while rows name instances that are not there.
+
+        Raises:
+            RecordNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
+            Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
+        """
+        self._types.require(database, link_type_id)
+        run_id = self._ids.new_id()
+        with turn_of(
+            database, link_type_id, run_id=run_id, work=self._work, clock=self._clock, patience=self._stall_seconds
+        ) as turn:
+            started = self._clock.monotonic()
+            job = self._job(database, link_type_id, run_id=run_id, full=full, turn=turn, actor=actor)
+            report = progress or _silent
+            found, written = Tally(), Tally()
+            result = self._check(job, found, turn, report)
+            if result != FAIL:
+                self._write(job, written, turn, report)
+            run = _result(job.run, result, found, written, seconds=self._clock.monotonic() - started)
+            self._is_registered(database, self._record(job.link_type, run, actor=actor).position, seconds=_REGISTRY_WAIT_SECONDS)
+        return run
+
+    def _job(self, database: str, link_type_id: str, *, run_id: str, full: bool, turn: Turn, actor: str | None) -> _Job:
+        link_type = self._types.require(database, link_type_id)
+        head = self._log.head(database).position
+        self._batches(link_type, run_id, Tally(), turn).settle()
+        view = self._graph.view(database, link_type.branch)
+        version = self._version(link_type)
+        run = LinkRun(
+            run_id=run_id,
+            link_type_id=link_type_id,
+            link_type_version=link_type.version,
+            state="running",
+            version_id=version.version_id if version else None,
+            commit_id=None if version else view.commit.id,
+            position=head,
+            started_at=self._clock.now(),
+        )
+        accepted = self._record(link_type, run, actor=actor)
+        if not self._is_registered(database, accepted.position, seconds=self._stall_seconds):
+            raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
+        history = self._history(link_type, run_id, actor=actor)
+        return self._compared(link_type, run, history, version, view, full=full)
+
+    def _compared(
+        self,
+        link_type: LinkType,
+        run: LinkRun,
+        history: LinkHistory,
+        version: DatasetVersion | None,
+        view: GraphView,
+        *,
+        full: bool,
+    ) -> _Job:
+        """Decide what is compared with what."""
+        last = history.succeeded
+        source, known = self._source(link_type, history, version, view)
+        edits = link_edits(self._registry, link_type.database, link_type.link_type_id)
+        newer = [edit for edit in edits if last is None or edit.position > last.position]
+        is_other = last is not None and last.link_type_version != link_type.version
+        is_reset = full or is_other or len(known) < len(history.bases)
+        is_full = (
+            is_reset
+            or last is None
+            or bool(history.since)
+            or last.is_pending
+            or any(edit.edit_type == WITHDRAWN for edit in newer)
+        )
+        basis = {"link_type_id": link_type.link_type_id}
+        if version is not None:
+            basis |= {"dataset_id": version.dataset_id, "version_id": version.version_id}
+        planner = LinkPlanner(link_type, basis=basis, edits=standing(edits), graph=self._graph, object_edits=self._object_edits)
+        edited = frozenset(edit.source for edit in (edits if is_full else newer))
+        return _Job(run, link_type, source, planner, known, is_full, is_reset, edited)
+
+    def _source(
+        self, link_type: LinkType, history: LinkHistory, version: DatasetVersion | None, view: GraphView
+    ) -> tuple[LinkSource, list[str]]:
+        """What the data say, and those of the earlier versions that it can still be compared with."""
+        class_ids = frozenset({link_type.class_id, link_type.target})
+        ontology = self._commands.settled.ontology(link_type.database, link_type.branch, class_ids, fresh=True)
+        spec = link_type.spec
+        if isinstance(spec, ObjectSpec):
+            commits = [commit for commit in history.bases if self._is_there(link_type.database, commit)]
+            return ObjectLinks(link_type, spec, ontology, graph=self._graph, view=view), commits
+        older = [self._registry.version(link_type.database, name) for name in history.bases]
+        tables = {
+            item.version_id: self._table(link_type, item) for item in older if item is not None and _has_columns(item, spec)
+        }
+        path = self._table(link_type, version) if version is not None and _has_columns(version, spec) else None
+        if path is None:
+            raise DatasetNotFound("The newest version lacks columns that the link type reads: save the link type again")
+        return TableLinks(link_type, spec, ontology, tables=self._tables, table=path, older=tables), list(tables)
+
+    def _table(self, link_type: LinkType, version: DatasetVersion) -> Path:
+        return self._datasets.local_path(link_type.database, version.commit_id, version.path)
+
+    def _is_there(self, database: str, commit: str) -> bool:
+        try:
+            return self._graph.view(database, commit).commit.id == commit
+        except NotFound:
+            return False
+
+    def _version(self, link_type: LinkType) -> DatasetVersion | None:
+        if not isinstance(link_type.spec, TableSpec):
+            return None
+        dataset = self._registry.dataset(link_type.database, link_type.spec.dataset_id)
+        if dataset is None or dataset.latest is None:
+            raise DatasetNotFound(f"There is no dataset {link_type.spec.dataset_id[:200]!r}, or it has no version yet")
+        return dataset.latest
+
+    def _history(self, link_type: LinkType, run_id: str, *, actor: str | None) -> LinkHistory:
+        """Read what was done before, and put the end of runs on record that did not live to do so."""
+        history = link_history(self._registry, link_type, besides=run_id)
+        for run in history.since:
+            if run.state == "running":
+                ended = replace(run, state="failed", result=FAIL, statistics={"run_died": 1})
+                self._record(link_type, ended, actor=actor)
+        return history
+
+    def _plans(self, job: _Job, tally: Tally, turn: Turn) -> Iterator[list[SourcePlan]]:
+        """What is wanted, in batches; each source once."""
+        done: set[str] = set()
+        asked: set[Any] = set()
+        for handles in self._handles(job):
+            turn.keep()
+            new = [handle for handle in handles if handle not in asked]
+            asked.update(new)
+            fresh = [item for item in job.source.said(new) if not done & {*item.source}]
+            done.update(key for item in fresh for key in item.source)
+            yield job.planner.of_data(fresh, tally)
+        rest = sorted(job.edited - done)
+        for start in range(0, len(rest), BATCH):
+            yield job.planner.of_edits(rest[start : start + BATCH], tally, keep=not job.is_full)
+        if job.is_reset:
+            done |= job.edited
+            for nodes in self._linked(job.link_type):
+                yield [SourcePlan(node.key, ()) for node in nodes if node.key not in done]
+
+    def _handles(self, job: _Job) -> Iterator[Sequence[Any]]:
+        if job.is_full:
+            yield from job.source.handles(since=None)
+        yield from job.source.handles(since=job.since)
+
+    def _linked(self, link_type: LinkType) -> Iterator[list[Node]]:
+        """The instances that have links of this type."""
+        ontology = self._commands.settled.ontology(link_type.database, link_type.branch, frozenset({link_type.class_id}))
+        view, after = self._graph.view(link_type.database, link_type.branch), None
+        while True:
+            page = view.page(sorted(ontology.family(link_type.class_id)), after=after, limit=BATCH)
+            yield [node for node in page.nodes if node.links.get(link_type.predicate)]
+            after = page.next_after
+            if after is None:
+                return
+
+    def _check(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[LinkProgress], None]) -> str:
+        """Look at everything without writing; return what the policies say to it."""
+        owners: dict[str, str] = {}
+        for plans in self._plans(job, tally, turn):
+            report(LinkProgress(tally.counts["sources"], "checking"))
+            if job.link_type.is_exclusive:
+                _note_shared(plans, owners, tally)
+        counts = tally.counts
+        if job.is_full:
+            counts.update({name: count for name, count in job.source.unreadable().items() if name not in counts and count})
+        spec = job.link_type.spec
+        if counts["cardinality"] or counts["shared_target"]:
+            return FAIL
+        if isinstance(spec, TableSpec):
+            is_dangling = counts["dangling"] or (counts["source_missing"] and spec.kind != FOREIGN_KEY)
+            if spec.dangling_policy == FAIL and is_dangling:
+                return FAIL
+            if spec.dedupe_policy == FAIL and counts["duplicates"]:
+                return FAIL
+        return WARN if any(counts[name] for name in ("dangling", "source_missing", "duplicates", "key_missing")) else PASS
+
+    def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[LinkProgress], None]) -> None:
+        """Submit what differs. Where a target takes one source only, all that go are gone before any comes."""
+        batches = self._batches(job.link_type, job.run.run_id, tally, turn)
+        for may_add in (False, True) if job.link_type.is_exclusive else (True,):
+            counted = Tally()
+            for plans in self._plans(job, counted, turn):
+                by_class: dict[str, list[SourcePlan]] = {}
+                for plan in plans:
+                    by_class.setdefault(plan.key.partition("/")[0], []).append(plan)
+                for class_id, mine in by_class.items():
+                    rows = job.planner.patches(mine, tally, may_add=may_add)
+                    batches.submit("update", rows, class_id=class_id, again=_again(job.planner, mine, may_add=may_add))
+                report(LinkProgress(counted.counts["sources"], "writing"))
+            batches.finish()
+
+    def _batches(self, link_type: LinkType, run_id: str, tally: Tally, turn: Turn) -> CommandBatches:
+        return CommandBatches(
+            place=link_type,
+            scope=run_id,
+            turn=turn,
+            tally=tally,
+            commands=self._commands,
+            statuses=self._statuses,
+            work=self._work,
+            log=self._log,
+            clock=self._clock,
+            max_ahead=self._max_ahead,
+            stall_seconds=self._stall_seconds,
+        )
+
+    def _record(self, link_type: LinkType, run: LinkRun, *, actor: str | None) -> Accepted:
+        return self._records.save(
+            link_type.database,
+            RecordKind.LINK_RUN,
+            record_id_of(link_type.database, link_type.link_type_id, run.run_id),
+            link_run_as_json(run),
+            branch=link_type.branch,
+            parent=link_type.link_type_id,
+            status=run.result or run.state.upper(),
+            actor=actor,
+        )
+
+    def _is_registered(self, database: str, position: int, *, seconds: float) -> bool:
+        deadline = self._clock.monotonic() + seconds
+        while self._registry.position(database) < position:
+            if self._clock.monotonic() >= deadline:
+                return False
+            self._clock.sleep(_POLL_SECONDS)
+        return True
+
+
+def _note_shared(plans: Sequence[SourcePlan], owners: dict[str, str], tally: Tally) -> None:
+    """Count the targets that several sources claim where each may have one only."""
+    for plan in plans:
+        for target in plan.targets:
+            other = owners.setdefault(target, plan.key)
+            if other != plan.key:
+                tally.counts["shared_target"] += 1
+                tally.sample("shared_target", target=target, sources=[other, plan.key], **plan.origins.get(target, {}))
+
+
+def _has_columns(version: DatasetVersion, spec: TableSpec) -> bool:
+    return {*spec.source_key_columns, *spec.target_key_columns} <= {column.name for column in version.columns}
+
+
+def _result(run: LinkRun, result: str, found: Tally, written: Tally, *, seconds: float) -> LinkRun:
+    has_failed = bool(written.counts["failed_commands"])
+    statistics = {name: count for name, count in {**found.counts, **written.counts}.items() if count}
+    pending = found.counts["dangling"] + found.counts["source_missing"]
+    return replace(
+        run,
+        state="failed" if has_failed or result == FAIL else "succeeded",
+        result=FAIL if has_failed else result,
+        is_pending=bool(pending),
+        statistics={name: statistics[name] for name in sorted(statistics)},
+        samples=tuple([*found.samples, *written.samples][:_MAX_SAMPLES]),
+        seconds=round(seconds, 3),
+    )
+
+
+def _again(planner: LinkPlanner, plans: Sequence[SourcePlan], *, may_add: bool) -> Again:
+    return lambda row, _: planner.again(plans, row, may_add=may_add)
+
+
+def _silent(progress: LinkProgress) -> None:
+    """Tell nobody."""
