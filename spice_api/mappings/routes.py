@@ -33,13 +33,12 @@ from spice_api.reading import BarrierDep
 from spice_api.route_rates import counts_as
 from spice_api.task_board import Report
 from spice_api.waiting import SettlingDep
-from spice_core.bootstrap import Platform
+from spice_core.bootstrap import Platform, objectify
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.key_specs import KeySpec
 from spice_core.domain.naming import MAIN
 from spice_core.domain.rates import WRITE
 from spice_core.errors import MappingNotFound
-from spice_core.services.objectify import Objectify
 from spice_core.services.read_edits import EditReader
 from spice_core.services.save_key_specs import KeySpecs
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
@@ -118,14 +117,14 @@ def run_mapping(
         item.mapping_id for item in platform.registry.mappings(dataset.database, dataset_id=dataset.dataset_id)
     }:
         raise MappingNotFound(f"{dataset.dataset_id} has no mapping {body.mapping_id[:200]!r}")
-    objectify = _objectify(platform)
+    service = objectify(platform)
     actor = principal.actor
-    objectify.preflight(
+    service.preflight(
         dataset.database, body.mapping_id, version_id=body.version_id, accept_schema=body.accept_schema, actor=actor
     )
 
     def work(report: Report) -> dict[str, object]:
-        run = objectify.run(
+        run = service.run(
             dataset.database,
             body.mapping_id,
             version_id=body.version_id,
@@ -258,19 +257,3 @@ def _edits(platform: Platform) -> ObjectEdits:
 
 def _commands(platform: Platform) -> RegistryCommands:
     return RegistryCommands(commands=platform.commands, registry=platform.registry)
-
-
-def _objectify(platform: Platform) -> Objectify:
-    return Objectify(
-        registry=platform.registry,
-        datasets=platform.datasets,
-        tables=platform.tables,
-        graph=platform.graph,
-        lineage=platform.lineage,
-        commands=platform.commands,
-        statuses=platform.statuses,
-        work=platform.work,
-        log=platform.log,
-        clock=platform.clock,
-        ids=platform.ids,
-    )

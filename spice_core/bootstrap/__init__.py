@@ -2,8 +2,9 @@
 
 from spice_core.bootstrap.connectors import authorize_connections, connection_commands, sync_connectors
 from spice_core.bootstrap.engines import event_publisher
-from spice_core.bootstrap.ingest import ingest_dataset
+from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest
 from spice_core.bootstrap.inspections import inspect_parts
+from spice_core.bootstrap.objectify import objectify
 from spice_core.bootstrap.places import (
     companion_dsn,
     postgres_directory,
@@ -22,14 +23,17 @@ __all__ = [
     "companion_dsn",
     "connection_commands",
     "copy_store",
+    "correct_columns",
     "empty_stores",
     "event_publisher",
     "ingest_dataset",
     "inspect_parts",
     "live_stores",
     "log_lines",
+    "objectify",
     "open_store",
     "postgres_directory",
+    "reconcile_ingest",
     "start_infrastructure",
     "state_directory",
     "stop_infrastructure",

@@ -2,7 +2,9 @@
 
 from spice_core.bootstrap.places import state_directory
 from spice_core.bootstrap.platform import Platform
+from spice_core.services.correct_columns import CorrectColumns
 from spice_core.services.ingest_dataset import IngestDataset
+from spice_core.services.reconcile_ingest import ReconcileIngest
 from spice_core.services.waiting_room import WaitingRoom
 
 
@@ -22,3 +24,13 @@ def ingest_dataset(platform: Platform, *, room: WaitingRoom | None = None) -> In
         max_bytes=platform.settings.max_upload_bytes,
         room=room,
     )
+
+
+def correct_columns(platform: Platform, ingest: IngestDataset) -> CorrectColumns:
+    """Return the service by which people approve and correct schemas."""
+    return CorrectColumns(ingest=ingest, registry=platform.registry, commands=platform.commands)
+
+
+def reconcile_ingest(platform: Platform, ingest: IngestDataset) -> ReconcileIngest:
+    """Return the service that ends what dead workers left."""
+    return ReconcileIngest(ingest=ingest, log=platform.log)

@@ -13,11 +13,11 @@ from spice_api.cli.tour.findings import Findings
 from spice_api.cli.tour.load_progress import LoadProgress, load_progress
 from spice_api.cli.tour.stage import Stage
 from spice_api.cli.tour.tables import DemoTables
-from spice_core.bootstrap import Platform
+from spice_core.bootstrap import Platform, objectify
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion, ObjectifyRun
 from spice_core.services.demo_flights import DemoTable
-from spice_core.services.objectify import Objectify, Progress
+from spice_core.services.objectify import Progress
 from spice_core.services.submit_registry import RegistryCommands
 from spice_core.services.wait_for_reads import ReadBarrier
 
@@ -94,19 +94,7 @@ def _objectify(
     """Do what the assets do, without Dagster."""
     barrier = ReadBarrier(log=parts.log, work=parts.work, clock=parts.clock, seconds=_PATIENCE_SECONDS[True])
     barrier.wait(database, "registry")
-    service = Objectify(
-        registry=parts.registry,
-        datasets=parts.datasets,
-        tables=parts.tables,
-        graph=parts.graph,
-        lineage=parts.lineage,
-        commands=parts.commands,
-        statuses=parts.statuses,
-        work=parts.work,
-        log=parts.log,
-        clock=parts.clock,
-        ids=parts.ids,
-    )
+    service = objectify(parts)
     for table in tables.tables:
         mapping_id = table.mapping(database, versions[table.name]).mapping_id
         report = partial(_report, progress, table.name)

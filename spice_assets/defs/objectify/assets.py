@@ -11,9 +11,8 @@ from spice_assets.defs.ingest.assets import OWNER, newest_version
 from spice_assets.links import Links
 from spice_assets.names import DATASET, OBJECTS, asset_key, group_name, op_name
 from spice_assets.resources import PlatformSource
-from spice_core.bootstrap import Platform
+from spice_core.bootstrap import Platform, objectify
 from spice_core.domain.datasets import ObjectifyRun
-from spice_core.services.objectify import Objectify
 
 ACTOR = "dagster"
 _SAMPLES = 10
@@ -69,28 +68,11 @@ def _told(description: str) -> str:
 
 def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, dataset_id: str) -> ObjectifyRun:
     version = newest_version(parts.registry, entry.database, dataset_id)
-    run = objectify_service(parts).run(entry.database, mapping_id, version_id=version.version_id, actor=ACTOR)
+    run = objectify(parts).run(entry.database, mapping_id, version_id=version.version_id, actor=ACTOR)
     if run.state != "succeeded":
         reasons = dict(run.reasons)
         raise dg.Failure(f"mapping {mapping_id} failed: {reasons}", metadata={"reasons": reasons, "samples": _samples([run])})
     return run
-
-
-def objectify_service(parts: Platform) -> Objectify:
-    """Return the service that turns rows into instances."""
-    return Objectify(
-        registry=parts.registry,
-        datasets=parts.datasets,
-        tables=parts.tables,
-        graph=parts.graph,
-        lineage=parts.lineage,
-        commands=parts.commands,
-        statuses=parts.statuses,
-        work=parts.work,
-        log=parts.log,
-        clock=parts.clock,
-        ids=parts.ids,
-    )
 
 
 def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) -> dg.MaterializeResult[Any]:
