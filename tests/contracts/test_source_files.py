@@ -24,6 +24,7 @@ from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheet
 from spice_core.ports.table_engine import Dialect
 from spice_core.settings import load_settings
 
+SAMPLES = Path(__file__).parent / "data/workbooks"
 Writer = Callable[[xlsxwriter.Workbook], None]
 
 
@@ -291,6 +292,21 @@ def test_hidden_and_empty_sheets_are_left_out_and_the_order_is_the_sources(
         assert sheets.names == ("second", "a-b", "tsrif")
         with pytest.raises(UnreadableFile, match="hidden"):
             sheets.sheet("hidden")
+
+
+@pytest.mark.parametrize(("name", "duration"), [("base.xls", "255:10:10"), ("base.xlsb", "255:10:10"), ("base.ods", "255:10:10")])
+def test_workbooks_of_every_program_are_read_alike(files: SourceFiles, folder: Path, name: str, duration: str) -> None:
+    with opened(files, folder, SAMPLES / name) as sheets:
+        assert "Sheet1" in sheets.names
+        found = sheets.sheet("Sheet1").head[1]
+    assert found[:6] == ("String", "1", "1.1", "true", "false", "2010-10-10")
+    assert found[6:] == ("2010-10-10T10:10:10", "10:10:10", "10:10:10.100", duration)
+
+
+@pytest.mark.parametrize("name", ["any_sheets.xls", "any_sheets.ods"])
+def test_sheets_that_are_hidden_or_charts_are_left_out_of_older_formats(files: SourceFiles, folder: Path, name: str) -> None:
+    with opened(files, folder, SAMPLES / name) as sheets:
+        assert sheets.names == ("Visible",)
 
 
 def test_a_table_of_a_worksheet_keeps_the_rows_of_the_sheet(files: SourceFiles, folder: Path, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Cells of workbooks as text: what a person reads in the cell, numbers and dates in one form for all countries."""
 
+import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
+_ISO_DURATION = re.compile(r"PT(\d{1,9})H(\d{1,2})M(\d{1,2})S")
+"""How spreadsheets of OpenDocument write durations that are no time of a day."""
 _EXACT = 2.0**53
 _PLAIN_DIGITS = 20
 
@@ -15,7 +18,8 @@ def cell_text(cell: Cell) -> str | None:
     where the cell has one; durations count hours (`36:00:00`); truth values are `true` and `false`.
     """
     if isinstance(cell, str):
-        return cell.replace("\0", "") or None
+        iso = _ISO_DURATION.fullmatch(cell)
+        return _clock_text(*map(int, iso.groups())) if iso else cell.replace("\0", "") or None
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
@@ -50,4 +54,8 @@ def _duration_text(duration: timedelta) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     sign = "-" if duration < timedelta() else ""
-    return f"{sign}{hours:02}:{minutes:02}:{seconds:02}" + (f".{rest:03}" if rest else "")
+    return sign + _clock_text(hours, minutes, seconds) + (f".{rest:03}" if rest else "")
+
+
+def _clock_text(hours: int, minutes: int, seconds: int) -> str:
+    return f"{hours:02}:{minutes:02}:{seconds:02}"

@@ -22,22 +22,22 @@ _OTHER_CONTENTS = (
 _DAMAGED = "The workbook is damaged or cut off: open it, save it again and upload that."
 
 
-def check_container(path: Path, *, unpacked_bytes: int) -> None:
-    """Refuse a container that is no workbook, or that no workbook program would write.
+def check_container(path: Path, *, unpacked_bytes: int) -> str:
+    """Refuse a container that is no workbook, or that no workbook program would write; return the ending of its format.
 
     Raises:
         UnreadableFile: says what is wrong with it and what to do.
     """
     with path.open("rb") as file:
-        if file.read(4)[:2] != b"PK":
-            return
+        if file.read(2) != b"PK":
+            return ".xls"
         _check_directory_size(file)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError) as error:
         raise UnreadableFile(_DAMAGED) from error
-    _check_kind({entry.filename for entry in entries})
+    ending = _ending({entry.filename for entry in entries})
     for entry in entries:
         _check_entry(entry)
     total = sum(entry.file_size for entry in entries)
@@ -46,6 +46,7 @@ def check_container(path: Path, *, unpacked_bytes: int) -> None:
             f"The workbook unpacks to {total} bytes; at most {unpacked_bytes} are read: export the sheet as CSV.",
             details={"unpacked_bytes": total, "max_unpacked_bytes": unpacked_bytes},
         )
+    return ending
 
 
 def _check_directory_size(file: BinaryIO) -> None:
@@ -68,14 +69,16 @@ def _check_directory_size(file: BinaryIO) -> None:
         raise UnreadableFile(f"The archive lists {entries} files in {length} bytes: no workbook has over {MOST_ENTRIES}.")
 
 
-def _check_kind(names: set[str]) -> None:
-    if "xl/workbook.xml" in names or "xl/workbook.bin" in names or "content.xml" in names:
-        return
+def _ending(names: set[str]) -> str:
+    if "xl/workbook.bin" in names:
+        return ".xlsb"
+    if any(name.startswith("xl/") for name in names):
+        return ".xlsx"
+    if "content.xml" in names:
+        return ".ods"
     for start, what in _OTHER_CONTENTS:
         if any(name.startswith(start) for name in names):
             raise UnreadableFile(f"The file is {what}.")
-    if any(name.startswith("xl/") for name in names):
-        return
     raise UnreadableFile("The file is a zip archive, not a workbook: unpack it and upload the files in it.")
 
 

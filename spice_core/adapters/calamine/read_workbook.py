@@ -1,8 +1,8 @@
 """The process that reads one workbook: `python -m spice_core.adapters.calamine.read_workbook`, asked and answering in JSON.
 
-It bounds itself before it looks at the file. Asked: `path`, `folder`, `memory_bytes`, `cpu_seconds`, `unpacked_bytes`. Answered:
-`sheets`, each with the fields of `SheetGrid`; or `refused`, a message for people. Ending without an answer means that the file
-broke the reader.
+It bounds itself before it looks at the file. Asked: `path`, its `ending` by content, `folder`, `memory_bytes`, `cpu_seconds`,
+`unpacked_bytes`. Answered: `sheets`, each with the fields of `SheetGrid`; or `refused`, a message for people. Ending without an
+answer means that the file broke the reader.
 """
 
 import json
@@ -10,6 +10,7 @@ import resource
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from mmap import PROT_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from spice_core.errors import UnreadableFile
 
 OUT_OF_MEMORY = 3
 _MOST_SHEETS = 500
+_ENCRYPTED = "The workbook is protected by a password: remove it and upload the workbook again."
 
 
 def main() -> int:
@@ -48,18 +50,28 @@ def _bound(*, memory_bytes: int, cpu_seconds: int) -> None:
 
 
 def _sheets(asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    path = Path(asked["path"])
+    path, folder = Path(asked["path"]), Path(asked["folder"])
+    named = folder / f"workbook{asked['ending']}"  # the reader goes by the ending
+    named.symlink_to(path)
     try:
-        if zipfile.is_zipfile(path):
+        if named.suffix != ".xls":
             check_parts(path, unpacked_bytes=asked["unpacked_bytes"])
-        with calamine.CalamineWorkbook.from_path(path) as book:
+        with calamine.CalamineWorkbook.from_path(named) as book:
             for number, name in enumerate(_shown(book)):
-                yield write_grid(book.get_sheet_by_name(name), into=Path(asked["folder"]) / f"sheet-{number}.parquet")
+                yield write_grid(book.get_sheet_by_name(name), into=folder / f"sheet-{number}.parquet")
     except calamine.PasswordError as error:
-        raise UnreadableFile("The workbook is protected by a password: remove it and upload the workbook again.") from error
-    except (calamine.CalamineError, OSError, ValueError) as error:
+        raise UnreadableFile(_ENCRYPTED) from error
+    except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError) as error:
+        if named.suffix == ".xls" and _holds_encrypted_package(path):
+            raise UnreadableFile(_ENCRYPTED) from error
         short = " ".join(str(error).split())[:200]
         raise UnreadableFile(f"The workbook is damaged, or none: open it, save it again and upload that ({short}).") from error
+
+
+def _holds_encrypted_package(path: Path) -> bool:
+    """Whether the container is that of an encrypted workbook of the newer formats."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, prot=PROT_READ) as data:
+        return data.find("EncryptedPackage".encode("utf-16-le")) >= 0
 
 
 def _shown(book: calamine.CalamineWorkbook) -> list[str]:

@@ -29,8 +29,8 @@ class CalamineSourceFiles(SourceFiles):
 
     @contextmanager
     def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:  # noqa: ARG002 - of text only
-        check_container(path, unpacked_bytes=self._limits.unpacked_bytes)
-        answer = self._process.run({"path": str(path.absolute()), "folder": str(folder.absolute())})
+        ending = check_container(path, unpacked_bytes=self._limits.unpacked_bytes)
+        answer = self._process.run({"path": str(path.absolute()), "folder": str(folder.absolute()), "ending": ending})
         grids = [
             SheetGrid(
                 name=sheet["name"],

@@ -25,9 +25,12 @@ _CHUNK = 1 << 20
 _SAMPLE_CHARACTERS = 400_000
 _SAMPLE_LINES = 600
 _LONGEST_LINE = 2_000_000
+_ENDLESS_LINE = 8 * _LONGEST_LINE
 _MOST_COLUMNS = 1000
 _KEPT_REJECTS = 1000
 _MOST_OPEN_QUOTES = 20
+_DETECTED_BYTES = 65_536
+_FEWEST_UTF8 = 3
 _SURE, _LIKELY = 0.35, 0.15
 
 
@@ -85,12 +88,26 @@ def read_text_table(path: Path, dialect: Dialect, *, into: Path, memory: str, sc
 
 def read_region(region: TextRegion, *, into: Path, memory: str, scratch: Path) -> TextTable:
     """Read a part of a UTF-8 file as text into Parquet at `into`, a row number `__row` (from 1) first."""
+    _refuse_endless_line(region.source)
     with _without_loose_quotes(region.source, region.dialect, region.first_line, scratch) as clean:
         reading = replace(region, source=clean)
         table, open_quotes = _read(reading, into, memory, scratch)
         if open_quotes and len(region.columns) > 1:
             table = _read_around(reading, into, memory, scratch)
     return table
+
+
+def _refuse_endless_line(source: Path) -> None:
+    """DuckDB leaves a line out, and says nothing, that is longer than its buffer of 16 times the longest line."""
+    start = position = 0
+    for chunk in _chunks(source):
+        end = chunk.find(b"\n")
+        if (position + end if end >= 0 else position + len(chunk)) - start > _ENDLESS_LINE:
+            line = _line_numbers(source, [start])[start]
+            raise UnreadableFile(f"Line {line} is over {_ENDLESS_LINE} bytes long: the file is no table.", details={"line": line})
+        if end >= 0:
+            start = position + chunk.rfind(b"\n") + 1
+        position += len(chunk)
 
 
 def _read(reading: TextRegion, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
@@ -253,10 +270,14 @@ def _encoding_of(path: Path) -> str:
         return marked
     if b"\0" in head:
         raise UnreadableFile("The file holds NUL bytes: it is binary, not a text table.")
-    suspicious = _lines_that_are_not_utf8(path)
-    if not suspicious:
+    try:
+        _decode_all(path, "utf-8")
+    except UnreadableFile as error:
+        if "NUL" in error.message:
+            raise
+        guess = _legacy_encoding(path, error)
+    else:
         return "utf-8"
-    guess = chardet.detect(suspicious)["encoding"]
     for encoding in plausible_encodings(guess):
         try:
             _decode_all(path, encoding)
@@ -271,23 +292,30 @@ def _decode_all(path: Path, encoding: str) -> None:
         pass
 
 
-def _lines_that_are_not_utf8(path: Path) -> bytes:
-    """Up to 64 KB of lines that hold bytes outside UTF-8; empty where the whole file is UTF-8."""
-    found: list[bytes] = []
+def _legacy_encoding(path: Path, error: UnreadableFile) -> str | None:
+    """What a detector takes the lines for that are not ASCII. Raises where most of them are UTF-8: the file mixes encodings."""
+    lines: list[bytes] = []
     size = 0
-    try:
-        _decode_all(path, "utf-8")
-    except UnreadableFile as error:
-        if "NUL" in error.message:
-            raise
-    else:
-        return b""
     with path.open("rb") as file:
-        while size < 65_536 and (line := file.readline(_CHUNK)):
+        while size < _DETECTED_BYTES and (line := file.readline(_CHUNK)):
             if not line.isascii():
-                found.append(line)
+                lines.append(line)
                 size += len(line)
-    return b"".join(found)
+    unicode = sum(map(_is_utf8, lines))
+    if unicode >= _FEWEST_UTF8 and unicode > 2 * (len(lines) - unicode):
+        raise UnreadableFile(
+            f"{error.message.partition(':')[0]}, and other lines are: the file mixes encodings; write all of it in UTF-8.",
+            details=error.details,
+        ) from error
+    return chardet.detect(b"".join(lines))["encoding"]
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _sample(path: Path, encoding: str) -> str:
