@@ -8,7 +8,9 @@ from spice_api.branches.routes import router as branches
 from spice_api.commands.routes import router as commands
 from spice_api.configuration.routes import router as configuration
 from spice_api.databases.routes import router as databases
+from spice_api.datasets.ingest_requests import router as ingest_requests
 from spice_api.datasets.routes import router as datasets
+from spice_api.datasets.uploads import router as uploads
 from spice_api.dead_letters.routes import router as dead_letters
 from spice_api.graph_query.routes import router as graph_query
 from spice_api.instances.routes import browsing
@@ -40,6 +42,8 @@ ROUTERS = (
     search,
     lineage,
     audit,
+    uploads,
+    ingest_requests,
     datasets,
     mappings,
     tasks,

@@ -1,24 +1,29 @@
-"""Uploading tables as versions of datasets, and reading them. Of an upload that is refused nothing is stored."""
+"""Reading datasets and their versions."""
 
-from collections.abc import Iterator
-from typing import Annotated, BinaryIO
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, Form, Header, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
+from spice_api.datasets.ingesting import ReaderDep, SuggestDep
 from spice_api.datasets.schemas import (
     DatasetBody,
     DatasetList,
     Preview,
+    Profile,
     Rejects,
-    UploadBody,
+    Sample,
+    SchemaDiffBody,
     VersionBody,
     VersionList,
     dataset_body,
+    preview_body,
+    profile_body,
+    schema_diff_body,
     version_body,
 )
-from spice_api.dependencies import MAIN, BranchQuery, CallerDep, Offset, PlatformDep, PrincipalDep
-from spice_api.edge import edge_of
+from spice_api.dependencies import MAIN, CallerDep, Offset, PlatformDep
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.known_datasets import DatasetDep
@@ -26,107 +31,16 @@ from spice_api.mappings.schemas import SuggestionBody, suggestion_body
 from spice_api.reading import BarrierDep
 from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
-from spice_core.bootstrap import ingest_dataset
-from spice_core.domain.datasets import Dataset
+from spice_core.domain.datasets import Dataset, DatasetVersion
 from spice_core.domain.rates import WRITE
-from spice_core.errors import DatasetNotFound, InvalidInput
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest, dataset_name_of
+from spice_core.errors import DatasetNotFound
+from spice_core.services.compare_schemas import compare_schemas
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.submit_registry import RegistryCommands
-from spice_core.services.suggest_mapping import SuggestMapping
 
 router = APIRouter(prefix="/api/v1/pipelines/datasets", tags=["datasets"], route_class=StrictJsonRoute)
 
-_CHUNK = 1 << 20
-_PREVIEW_ROWS = 20
-
 VersionId = Annotated[str, Path(max_length=100, description="The version's id.")]
-
-
-def ingest_of(request: Request, platform: PlatformDep) -> IngestDataset:
-    """Return what takes uploads in."""
-    return ingest_dataset(platform, room=edge_of(request.scope).uploads)
-
-
-async def reader_of(platform: PlatformDep) -> ReadDatasets:
-    """Return what reads versions."""
-    return ReadDatasets(datasets=platform.datasets, tables=platform.tables, registry=platform.registry)
-
-
-ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
-
-
-async def suggest_of(platform: PlatformDep, reading: ReaderDep) -> SuggestMapping:
-    """Return what suggests classes and mappings."""
-    return SuggestMapping(registry=platform.registry, reading=reading, tables=platform.tables, commands=platform.commands)
-
-
-async def idempotency_key_of(
-    idempotency_key: Annotated[
-        str | None, Header(max_length=200, description="Required: makes a repeated upload harmless.")
-    ] = None,
-    x_idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
-) -> str:
-    """Return the key of an upload. Raises `InvalidInput` where there is none."""
-    key = idempotency_key or x_idempotency_key
-    if not key:
-        raise InvalidInput("an upload needs an Idempotency-Key header: any text of your choice, another one for another upload")
-    return key
-
-
-IngestDep = Annotated[IngestDataset, Depends(ingest_of)]
-SuggestDep = Annotated[SuggestMapping, Depends(suggest_of)]
-KeyDep = Annotated[str, Depends(idempotency_key_of)]
-
-
-@router.post("/csv-upload")
-def upload_csv(
-    *,
-    file: Annotated[UploadFile, File(description="The table as text; delimiter, encoding and header are found out.")],
-    db_name: Annotated[str, Query(max_length=100, examples=["demo"])],
-    key: KeyDep,
-    platform: PlatformDep,
-    ingest: IngestDep,
-    reader: ReaderDep,
-    suggest: SuggestDep,
-    principal: PrincipalDep,
-    branch: BranchQuery = MAIN,
-    dataset_name: Annotated[str | None, Form(max_length=200, description="Left out: made of the file's name.")] = None,
-    delimiter: Annotated[str | None, Form(max_length=10)] = None,
-    has_header: Annotated[bool | None, Form()] = None,
-) -> Envelope[UploadBody]:
-    """Upload a table as a new version of a dataset.
-
-    The same key with the same file gives the same version again; with another file it is a 409 and nothing changes. An upload
-    that failed may be repeated with its key.
-    """
-    filename = file.filename or "upload.csv"
-    request = UploadRequest(
-        database=db_name,
-        branch=branch,
-        name=dataset_name or dataset_name_of(filename),
-        filename=filename,
-        key=key,
-        delimiter=delimiter,
-        has_header=has_header,
-        actor=principal.actor,
-    )
-    version = ingest.run(request, _chunks(file.file))
-    dataset = platform.registry.dataset(db_name, version.dataset_id)
-    if dataset is None:
-        raise DatasetNotFound(f"dataset {version.dataset_id!r} was deleted meanwhile")
-    body = UploadBody(
-        dataset=dataset_body(dataset),
-        version=version_body(version),
-        preview=_preview(reader, db_name, version.version_id, offset=0, limit=_PREVIEW_ROWS),
-        source={"type": "csv", "filename": filename, "size_bytes": version.size_bytes},
-        funnel_analysis={"columns": [dict(column.statistics) for column in version.columns]},
-        ingest_request_id=version.version_id,
-        schema_status="PENDING",
-        schema_suggestion=suggestion_body(suggest.suggest(db_name, dataset.dataset_id, version_id=version.version_id)),
-        objectify_job_id=None,
-    )
-    return Envelope(message=f"version {version.number} of {dataset.name}: {version.row_count} rows", data=body)
 
 
 @router.get("")
@@ -164,7 +78,7 @@ def preview(
 ) -> Envelope[Preview]:
     """Return some rows of a version, typed: decimals, dates and times as text."""
     _version_of(reader, dataset, version_id)
-    body = _preview(reader, dataset.database, version_id, offset=offset, limit=limit)
+    body = preview_body(reader, dataset.database, version_id, offset=offset, limit=limit)
     return Envelope(message=f"{len(body.rows)} of {body.total} rows", data=body)
 
 
@@ -180,12 +94,56 @@ def rejects(
 
 
 @router.get("/{dataset_id:path}/versions/{version_id}/download", response_class=StreamingResponse)
-def download(dataset: DatasetDep, version_id: VersionId, reader: ReaderDep) -> StreamingResponse:
-    """Download a version as CSV; text that a spreadsheet would run as a formula is quoted."""
+def download(
+    *,
+    dataset: DatasetDep,
+    version_id: VersionId,
+    reader: ReaderDep,
+    file_format: Annotated[Literal["csv", "parquet"], Query(alias="format")] = "csv",
+) -> StreamingResponse:
+    """Download a version: as CSV, in which text that a spreadsheet would run as a formula is quoted, or as Parquet, typed.
+
+    The Parquet file is the version's own: `__row` is the row in the file that was uploaded, `__rejects` the texts (JSON) that
+    did not fit their columns.
+    """
     version = _version_of(reader, dataset, version_id)
-    name = f"{dataset.name}-v{version.number}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{dataset.name}-v{version.number}.{file_format}"'}
+    if file_format == "parquet":
+        rows = reader.parquet(dataset.database, version_id)
+        return StreamingResponse(rows, media_type="application/vnd.apache.parquet", headers=headers)
     return StreamingResponse(reader.csv(dataset.database, version_id), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/{dataset_id:path}/versions/{version_id}/profile")
+def profile(dataset: DatasetDep, version_id: VersionId, reader: ReaderDep) -> Envelope[Profile]:
+    """Return what is known of every column of a version: type and how sure it is, counts, frequent values, risks."""
+    body = profile_body(_version_of(reader, dataset, version_id))
+    return Envelope(message=f"{len(body.columns)} columns", data=body)
+
+
+@router.get("/{dataset_id:path}/versions/{version_id}/sample")
+def sample(dataset: DatasetDep, version_id: VersionId, reader: ReaderDep) -> Envelope[Sample]:
+    """Return the first rows of a version as they were kept with it."""
+    _version_of(reader, dataset, version_id)
+    rows = reader.sample(dataset.database, version_id)
+    return Envelope(message=f"{len(rows)} rows", data=Sample(version_id=version_id, rows=rows))
+
+
+@router.get("/{dataset_id:path}/versions/{version_id}/schema-diff")
+def schema_diff(
+    dataset: DatasetDep,
+    version_id: VersionId,
+    reader: ReaderDep,
+    against: Annotated[str | None, Query(max_length=100, description="A version's id; left out: the one before.")] = None,
+) -> Envelope[SchemaDiffBody]:
+    """Return which columns were added, removed, perhaps renamed, or changed their type or their gaps."""
+    version = _version_of(reader, dataset, version_id)
+    if against is None:
+        stored = dict(version.schema_diff) or compare_schemas(version.columns, version.columns).as_json()
+        return Envelope(message=_diff_message(stored), data=schema_diff_body(version_id, stored))
+    other = _version_of(reader, dataset, against)
+    found = {"against": against} | compare_schemas(other.columns, version.columns).as_json()
+    return Envelope(message=_diff_message(found), data=schema_diff_body(version_id, found))
 
 
 @router.get("/{dataset_id:path}/suggestion")
@@ -203,7 +161,7 @@ def suggestion(
 @router.get("/{dataset_id:path}/versions/{version_id}")
 def get_version(dataset: DatasetDep, version_id: VersionId, reader: ReaderDep) -> Envelope[VersionBody]:
     """Return one version."""
-    return Envelope(message=version_id, data=_version_of(reader, dataset, version_id))
+    return Envelope(message=version_id, data=version_body(_version_of(reader, dataset, version_id)))
 
 
 @router.get("/{dataset_id:path}")
@@ -220,20 +178,12 @@ def delete_dataset(dataset: DatasetDep, platform: PlatformDep, caller: CallerDep
     return settling.result(accepted, command_type="DELETE_DATASET")
 
 
-def _version_of(reader: ReadDatasets, dataset: Dataset, version_id: str) -> VersionBody:
+def _diff_message(found: Mapping[str, Any]) -> str:
+    return "the columns are the same" if found["is_same"] else "the columns changed"
+
+
+def _version_of(reader: ReadDatasets, dataset: Dataset, version_id: str) -> DatasetVersion:
     version = reader.version(dataset.database, version_id)
     if version.dataset_id != dataset.dataset_id:
         raise DatasetNotFound(f"{dataset.dataset_id} has no version {version_id[:100]!r}")
-    return version_body(version)
-
-
-def _preview(reader: ReadDatasets, database: str, version_id: str, *, offset: int, limit: int) -> Preview:
-    version = reader.version(database, version_id)
-    rows = reader.preview(database, version_id, offset=offset, limit=limit)
-    columns = [column.name for column in version.columns]
-    return Preview(version_id=version_id, columns=columns, rows=rows, offset=offset, total=version.row_count)
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+    return version

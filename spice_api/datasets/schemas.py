@@ -1,5 +1,6 @@
 """Shapes of datasets and their versions."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from spice_api.mappings.schemas import SuggestionBody
 from spice_core.domain.datasets import Dataset, DatasetVersion
+from spice_core.services.read_datasets import ReadDatasets
 
 
 class ColumnBody(BaseModel):
@@ -36,6 +38,11 @@ class VersionBody(BaseModel):
     filename: str
     created_at: datetime
     created_by: str | None
+    region: dict[str, Any] = Field(description="Where in its file the table lies: sheet, box, mode, headers, confidence.")
+    notes: list[str] = Field(description="What stands around the table, and what was changed on the way.")
+    schema_diff: dict[str, Any] = Field(description="Against the version before; empty for a first one.")
+    ingest_request_id: str
+    source: dict[str, Any] = Field(description="Where the file came from, and its format.")
 
 
 class DatasetBody(BaseModel):
@@ -81,11 +88,66 @@ class Rejects(BaseModel):
     rejects: list[dict[str, Any]]
 
 
-class UploadBody(BaseModel):
-    """An upload that became a dataset version."""
+class Profile(BaseModel):
+    """What is known of every column."""
+
+    version_id: str
+    row_count: int
+    reject_count: int
+    columns: list[dict[str, Any]]
+
+
+class Sample(BaseModel):
+    """The first rows of a version, typed."""
+
+    version_id: str
+    rows: list[dict[str, Any]]
+
+
+class RenameBody(BaseModel):
+    """A guess that a column has another name now."""
+
+    before: str
+    after: str
+    confidence: float
+
+
+class ColumnChangeBody(BaseModel):
+    """A property of a column that differs."""
+
+    column: str
+    before: str | bool
+    after: str | bool
+
+
+class SchemaDiffBody(BaseModel):
+    """What changed between the columns of two versions."""
+
+    version_id: str
+    against: str | None
+    added: list[str]
+    removed: list[str]
+    renamed: list[RenameBody]
+    types: list[ColumnChangeBody]
+    nullability: list[ColumnChangeBody]
+    is_reordered: bool
+    is_same: bool
+    is_breaking: bool = Field(description="Whether somebody who reads by name and type may stumble.")
+
+
+class TableBody(BaseModel):
+    """One table of a file: the dataset it went to, and the version it became."""
 
     dataset: DatasetBody
     version: VersionBody
+
+
+class UploadBody(BaseModel):
+    """An upload that became a dataset version."""
+
+    dataset: DatasetBody = Field(description="Of the only or largest table, as are version, preview and suggestion.")
+    version: VersionBody
+    tables: list[TableBody] = Field(description="All tables of the file, the largest first.")
     preview: Preview
     source: dict[str, Any]
     funnel_analysis: dict[str, Any] = Field(description="What is known of each column, and how sure its type is.")
@@ -116,7 +178,31 @@ def version_body(version: DatasetVersion) -> VersionBody:
         filename=version.filename,
         created_at=version.created_at,
         created_by=version.created_by,
+        region=dict(version.region),
+        notes=list(version.notes),
+        schema_diff=dict(version.schema_diff),
+        ingest_request_id=version.request_id or version.version_id,
+        source=dict(version.source),
     )
+
+
+def profile_body(version: DatasetVersion) -> Profile:
+    """Return what is known of the columns of a version."""
+    columns = [dict(column.statistics) for column in version.columns]
+    return Profile(version_id=version.version_id, row_count=version.row_count, reject_count=version.reject_count, columns=columns)
+
+
+def preview_body(reader: ReadDatasets, database: str, version_id: str, *, offset: int, limit: int) -> Preview:
+    """Return some rows of a version."""
+    version = reader.version(database, version_id)
+    rows = reader.preview(database, version_id, offset=offset, limit=limit)
+    columns = [column.name for column in version.columns]
+    return Preview(version_id=version_id, columns=columns, rows=rows, offset=offset, total=version.row_count)
+
+
+def schema_diff_body(version_id: str, found: Mapping[str, Any]) -> SchemaDiffBody:
+    """Return a diff of columns; of a first version against none."""
+    return SchemaDiffBody(version_id=version_id, **{"against": None, **found})
 
 
 def dataset_body(dataset: Dataset) -> DatasetBody:

@@ -17,6 +17,7 @@ from spice_core.ports.table_engine import TableEngine
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MOST_ROWS = 1000
+_OLD_SAMPLE = 50
 
 
 class ReadDatasets:
@@ -67,6 +68,19 @@ class ReadDatasets:
         yield "\ufeff".encode() + _csv_lines([[csv_text(name) for name in columns]])
         for batch in self._tables.rows(self.table(database, version), columns):
             yield _csv_lines([[csv_text(row[name]) for name in columns] for row in batch])
+
+    def parquet(self, database: str, version_id: str) -> Iterator[bytes]:
+        """Yield the bytes of the typed table: a Parquet file with `__row` and `__rejects`."""
+        version = self.version(database, version_id)
+        return self._datasets.read(database, version.commit_id, version.path)
+
+    def sample(self, database: str, version_id: str) -> list[dict[str, Any]]:
+        """Return the first rows as they were kept with the version, as JSON values; of an old version a preview."""
+        version = self.version(database, version_id)
+        if version.sample_path is None:
+            return self.preview(database, version_id, limit=_OLD_SAMPLE)
+        rows: list[dict[str, Any]] = json.loads(b"".join(self._datasets.read(database, version.commit_id, version.sample_path)))
+        return rows
 
 
 def json_value(value: Any) -> Any:
