@@ -15,6 +15,8 @@ AppName = Literal["oms", "bff", "funnel"]
 OPEN_PATHS = frozenset(
     {"/health", "/health/live", "/health/ready", "/api/v1/health", "/api/v1/", "/metrics", "/docs", "/redoc", "/openapi.json"}
 )
+_CONSENT_CALLBACK = "/api/v1/connectors/oauth/callback"
+"""A browser comes back here without our token: the `state` that it brings is a secret, good once and for minutes."""
 _OPEN_ASSETS = "/docs/assets/"
 _MAX_ACTOR = 200
 
@@ -56,7 +58,7 @@ class Gate:
             Forbidden: the token is wrong.
             NotConfigured: a token is required but the app has none.
         """
-        if not self.is_required or path in OPEN_PATHS or path.startswith(_OPEN_ASSETS):
+        if not self.is_required or path in OPEN_PATHS or path == _CONSENT_CALLBACK or path.startswith(_OPEN_ASSETS):
             return ANONYMOUS
         if not self.token:
             variable = f"{self.app.upper()}_ADMIN_TOKEN"

@@ -1,4 +1,4 @@
-"""`python -m spice_workers graph search read-models registry relay | all`: the workers of one process."""
+"""`python -m spice_workers graph search read-models registry connectors relay | all`: the workers of one process."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ from spice_core.ports.event_feed import EventFeed
 from spice_core.services.handling import Handler
 from spice_core.services.sample_platform import PlatformSampler
 from spice_core.settings import Settings, load_settings
-from spice_workers import graph, read_models, registry, relay, search
+from spice_workers import connectors, graph, read_models, registry, relay, search
 from spice_workers.crash_points import CrashPoints
 from spice_workers.health import HealthServer
 from spice_workers.limits import RunnerLimits
@@ -30,6 +30,7 @@ WORKERS: Mapping[str, Callable[[Platform], list[Handler]]] = {
     "registry": registry.build,
 }
 RELAY = "relay"
+CONNECTORS = "connectors"
 _LOGGER = logging.getLogger("spice_workers")
 
 
@@ -39,8 +40,8 @@ def process_name(names: Sequence[str]) -> str:
 
 
 def handlers_of(names: Sequence[str], platform: Platform) -> list[Handler]:
-    """Return the handlers of the named workers (`all` for every one), without the relay, which has a runner of its own."""
-    chosen = list(WORKERS) if "all" in names or not names else [name for name in names if name != RELAY]
+    """Return the handlers of the named workers (`all` for every one), without relay and connectors, which run beside them."""
+    chosen = list(WORKERS) if "all" in names or not names else [name for name in names if name in WORKERS]
     return [handler for name in chosen for handler in WORKERS[name](platform)]
 
 
@@ -77,6 +78,10 @@ def run(settings: Settings, names: Sequence[str], *, on_summary: Callable[[Summa
         metrics.registry.register(FeedCollector(platform.feed))
         runners = _runners_of(platform, names, stack, metrics=metrics, on_summary=on_summary or _log_summary)
         report = partial(_health_of, runners)
+        if CONNECTORS in names or (_is_all(names) and settings.connectors_enabled):
+            loop = connectors.build(platform)
+            stack.callback(loop.close)
+            loop.start()
         health = HealthServer(host=settings.listen_host, port=settings.worker_port, registry=metrics.registry, report=report)
         sampling = SamplingThread(_sampler_of(platform).sample, PlatformGauges(metrics.registry))
         for part in (sampling, health):
@@ -94,10 +99,10 @@ def _runners_of(
 ) -> list[Runner]:
     """Return the runner of the handlers, and that of the relay, which follows the log itself; one of them at least."""
     runners: list[Runner] = []
-    if handlers := handlers_of(names, platform):
+    handlers = handlers_of(names, platform)
+    if handlers or RELAY not in names:
         runners.append(runner_of(platform, handlers, metrics=metrics, on_summary=on_summary))
-    is_all = "all" in names or not names
-    if RELAY in names or (is_all and platform.settings.event_feed == "kafka"):
+    if RELAY in names or (_is_all(names) and platform.settings.event_feed == "kafka"):
         publisher = event_publisher(platform.settings)
         stack.callback(publisher.close)
         watch = relay.RelayWatch(platform, publisher, owner=platform.ids.new_id())
@@ -106,6 +111,10 @@ def _runners_of(
         handler, feed = relay.build(platform, publisher)
         runners.append(runner_of(platform, [handler], metrics=metrics, on_summary=on_summary, feed=feed))
     return runners
+
+
+def _is_all(names: Sequence[str]) -> bool:
+    return "all" in names or not names
 
 
 def _health_of(runners: Sequence[Runner]) -> tuple[bool, Mapping[str, Any]]:
@@ -137,9 +146,9 @@ def _sampler_of(platform: Platform) -> PlatformSampler:
 
 def main(arguments: Sequence[str]) -> int:
     """Read the settings and run."""
-    unknown = sorted(set(arguments) - {*WORKERS, RELAY, "all"})
+    unknown = sorted(set(arguments) - {*WORKERS, RELAY, CONNECTORS, "all"})
     if unknown:
-        sys.stderr.write(f"unknown worker {', '.join(unknown)}; choose of {', '.join((*WORKERS, RELAY))} or all\n")
+        sys.stderr.write(f"unknown worker {', '.join(unknown)}; choose of {', '.join((*WORKERS, RELAY, CONNECTORS))} or all\n")
         return 2
     try:
         settings = load_settings()

@@ -7,6 +7,8 @@ from spice_api.audit.routes import router as audit
 from spice_api.branches.routes import router as branches
 from spice_api.commands.routes import router as commands
 from spice_api.configuration.routes import router as configuration
+from spice_api.connectors.connections import router as connections
+from spice_api.connectors.sources import router as connector_sources
 from spice_api.databases.routes import router as databases
 from spice_api.datasets.ingest_requests import router as ingest_requests
 from spice_api.datasets.routes import router as datasets
@@ -45,6 +47,8 @@ ROUTERS = (
     uploads,
     ingest_requests,
     datasets,
+    connections,
+    connector_sources,
     mappings,
     tasks,
     dead_letters,

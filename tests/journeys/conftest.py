@@ -23,7 +23,7 @@ def profile(request: pytest.FixtureRequest) -> Mapping[str, str]:
 def running(profile: Mapping[str, str], postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Workers and the three apps without tokens."""
     dsn = new_database(postgres_server, f"journeys_{uuid.uuid4().hex[:12]}")
-    settings = {**OPEN, "SPICE_RATE_LIMIT_ENABLED": "false", **profile}
+    settings = {**OPEN, "SPICE_RATE_LIMIT_ENABLED": "false", "SPICE_CONNECTORS_ENABLED": "false", **profile}
     found = Running.on(tmp_path_factory.mktemp("platform"), dsn, settings)
     try:
         found.start_workers()

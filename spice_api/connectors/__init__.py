@@ -1,0 +1,1 @@
+"""Connections to places outside, and the sources that are taken from them."""
