@@ -76,7 +76,8 @@ def is_total_row(grid: Grid, row: int, left: int, right: int, labels: set[str] |
         if is_total(text):
             return True
         whole = totalled(text)
-        if labels is not None and whole is not None and whole.casefold() in labels:
+        is_only_text = (grid.words[row] & span_mask(left, right)).bit_count() == 1
+        if labels is not None and whole is not None and is_only_text and whole.casefold() in labels:
             return True
     return False
 

@@ -27,7 +27,7 @@ _MONEY = re.compile(
 _MARKED = re.compile(r"(.*\d)\s?(?:\*{1,3}|[†‡¹²³⁴⁵]|\[\w{1,2}\]|\([a-z]\)|[a-z])")
 _EXPLAINED = re.compile(r"([^(]*\d[^(]*?)\s*\([^()]*\)")
 _SEPARATOR = re.compile(r"[-=_*~.#+─━═]{3,}")
-_PLACEHOLDER = re.compile(r"[.:\-\u2013\u2014*x]{1,3}|\[[a-z]\]")
+_PLACEHOLDER = re.compile(r"[.:\-\u2013\u2014*]{1,3}|\[[a-z]\]")
 _TOTAL = re.compile(
     r"(?:(?:grand|sub|net|overall|column)[- ]?)?totals?(?: \(.*\))?:?|sum:?|summe:?|gesamt(?:summe)?:?|insgesamt:?"
     r"|zwischensumme:?|sous[- ]total:?|total g[ée]n[ée]ral:?|totale:?|totaal:?|totalt:?|razem:?|suma:?|итого:?|всего:?|yhteensä:?"

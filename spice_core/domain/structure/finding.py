@@ -127,10 +127,16 @@ def _is_filled(grid: Grid, draft: Draft, rows: Sequence[int]) -> bool:
     for row in rows:
         mask |= grid.masks[row]
     width = (mask & span_mask(section.left, section.right)).bit_count()
-    if width == 2 and draft.head.evidence == Evidence.NONE:
+    if width == 2 and (draft.head.evidence == Evidence.NONE or _is_bulleted(grid, draft)):
         return False
     full = sum(grid.count(row, section.left, section.right) >= 0.7 * width for row in rows)
     return full >= 0.5 * len(rows)
+
+
+def _is_bulleted(grid: Grid, draft: Draft) -> bool:
+    """Whether the first column only points at lines of text."""
+    marks = {grid.text(row, draft.section.left) for row in draft.body.records}
+    return len(marks) == 1 and not any(char.isalnum() for mark in marks for char in mark)
 
 
 def _only_table(grid: Grid, sections: Sequence[Section]) -> Draft | None:

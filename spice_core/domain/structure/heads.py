@@ -16,6 +16,7 @@ _SAMPLED_ROWS = 200
 _MOST_LEVELS = 6
 _LONGEST_NAME = 80
 _LONGEST_UNIT = 6
+_RISING = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -43,8 +44,10 @@ class Profile:
 
     def conflicts(self, grid: Grid, row: int) -> int:
         """Return the columns in which a row holds something that names its values rather than being one."""
-        names = grid.words[row] & self.typed
-        return names | grid.dates[row] & self.numbers | grid.years[row] & self.numbers & ~self.years
+        names = grid.words[row] & self.typed | grid.dates[row] & self.numbers
+        if grid.numbers[row] & ~grid.years[row] & self.numbers:
+            return names  # a number beside it makes a year a number, too
+        return names | grid.years[row] & self.numbers & ~self.years
 
     def agreements(self, grid: Grid, row: int) -> int:
         """Return the columns in which a row holds a value of the column's kind."""
@@ -214,7 +217,10 @@ def _start(grid: Grid, rows: Sequence[int], window: int, width: int) -> int:
     enough = max(min(2, width), min(0.5 * width, 0.6 * common), 1)
     if width >= 4 and common >= 3:
         enough = max(enough, 3)
-    return next((index for index, count in enumerate(counts) if count >= enough), 0)
+    start = next((index for index, count in enumerate(counts) if count >= enough), 0)
+    has_corner = start > 0 and counts[start - 1] == width - 1 and rows[start - 1] == rows[start] - 1
+    left = window & -window
+    return start - 1 if has_corner and not grid.masks[rows[start - 1]] & left and grid.masks[rows[start]] & left else start
 
 
 def _first_data(grid: Grid, rows: Sequence[int], start: int, area: Area) -> int | None:
@@ -235,14 +241,23 @@ def _is_numbered(grid: Grid, rows: Sequence[int], start: int, area: Area) -> boo
     """Whether the first row looks like data and yet is a header: years or hours in a row, or names above mixed columns."""
     row = rows[start]
     cells = grid.columns(row, area.left, area.right)
-    values = [int(grid.text(row, column)) for column in cells if grid.text(row, column).isdecimal() and column > area.left]
-    steps = {second - first for first, second in pairwise(values)}
-    is_row = len(values) >= len(cells) - 1 and len(steps) == 1 and steps <= {-1, 1, 5, 10}
-    if is_row and start + 1 < len(rows) and not grid.numbers[row] >> area.left & 1:
-        has_years = len(values) >= 2 and all(1800 <= value <= 2200 for value in values)
-        return has_years or (len(values) >= 4 and steps == {1} and values[0] in {0, 1})
+    if start + 1 < len(rows) and not grid.numbers[row] >> area.left & 1 and _is_scale(grid, row, cells, area):
+        return True
     is_named = all(grid.words[row] >> column & 1 for column in cells)
     return is_named and len(cells) >= 2 and _is_distinct(grid, rows[start:], replace(area, profile=Profile(0, 0, 0)))
+
+
+def _is_scale(grid: Grid, row: int, cells: Sequence[int], area: Area) -> bool:
+    """Whether the numbers of a row are the steps of a scale: years, hours, or any rising numbers beside an empty corner."""
+    texts = [grid.text(row, column) for column in cells if column > area.left]
+    if all(_RISING.fullmatch(text) for text in texts) and len(texts) >= 3 and cells[0] > area.left:
+        return all(float(low) < float(high) for low, high in pairwise(texts))
+    values = [int(text) for text in texts if text.isdecimal() and len(text) < 10]
+    steps = {second - first for first, second in pairwise(values)}
+    if len(values) < len(cells) - 1 or len(steps) != 1 or not steps <= {-1, 1, 5, 10}:
+        return False
+    has_years = len(values) >= 2 and all(1800 <= value <= 2200 for value in values)
+    return has_years or (len(values) >= 4 and steps == {1} and values[0] in {0, 1})
 
 
 def _is_distinct(grid: Grid, rows: Sequence[int], area: Area) -> bool:

@@ -1,7 +1,7 @@
 """Sections that are parts of one table although empty rows lie between them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from spice_core.domain.structure.cells import is_note
 from spice_core.domain.structure.grid import Grid, span_mask
@@ -9,47 +9,70 @@ from spice_core.domain.structure.heads import Evidence, Head
 from spice_core.domain.structure.sections import Section, rehead
 
 _NEAR = 3
+_FAR = 200
 _LOOKED_AT = 30
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A section while parts are added to it: its rows are many, so they are put together once, at the end."""
+
+    section: Section
+    more: list[int] = field(default_factory=list)
+
+    @property
+    def bottom(self) -> int:
+        return self.more[-1] if self.more else self.section.bottom
 
 
 def joined(grid: Grid, sections: Sequence[Section]) -> list[Section]:
     """Return the sections with the parts of one table made one, in the order in which they begin."""
-    found: list[Section] = []
-    for section in sections:
-        at = _last_above(found, section)
-        if at is not None and section.head is not None and _continues(grid, found[at], section):
-            found[at] = _extended(grid, found[at], section)
+    found: list[_Growing] = []
+    for part in sections:
+        above = _last_above(found, part)
+        if above is None or part.head is None or not _continues(grid, above.section, part, bottom=above.bottom):
+            found.append(_Growing(part))
+        elif above.section.head is not None and _is_only_header(grid, above.section, above.section.head):
+            above.section = rehead(grid, _widened(above.section, part))
         else:
-            found.append(section)
-    return found
+            above.more += part.rows
+    return [_whole(grid, growing) for growing in found]
 
 
-def _last_above(found: Sequence[Section], section: Section) -> int | None:
+def _last_above(found: Sequence[_Growing], part: Section) -> _Growing | None:
     """The nearest section above that shares columns."""
-    near = range(len(found) - 1, max(-1, len(found) - 1 - _LOOKED_AT), -1)
-    above = [at for at in near if found[at].left <= section.right and section.left <= found[at].right]
-    above = [at for at in above if found[at].bottom < section.top]
-    return max(above, key=lambda at: found[at].bottom) if above else None
+    near = [growing for growing in found[-_LOOKED_AT:] if growing.bottom < part.top]
+    above = [item for item in near if item.section.left <= part.right and part.left <= item.section.right]
+    return max(above, key=lambda growing: growing.bottom) if above else None
 
 
-def _extended(grid: Grid, table: Section, part: Section) -> Section:
+def _widened(table: Section, part: Section) -> Section:
     left, right = min(table.left, part.left), max(table.right, part.right)
-    whole = replace(table, rows=[*table.rows, *part.rows], left=left, right=right)
-    if table.head is not None and table.head.evidence == Evidence.TYPED:
-        return replace(whole, head=replace(table.head, body=[*table.head.body, *part.rows]))
+    return replace(table, rows=[*table.rows, *part.rows], left=left, right=right)
+
+
+def _whole(grid: Grid, growing: _Growing) -> Section:
+    section = growing.section
+    if not growing.more:
+        return section
+    whole = replace(section, rows=[*section.rows, *growing.more])
+    if section.head is not None and section.head.evidence == Evidence.TYPED:
+        return replace(whole, head=replace(section.head, body=[*section.head.body, *growing.more]))
     return rehead(grid, whole)
 
 
-def _continues(grid: Grid, table: Section, part: Section) -> bool:
+def _continues(grid: Grid, table: Section, part: Section, *, bottom: int) -> bool:
+    """Whether a part belongs to a table whose rows so far end at `bottom`."""
     head, below = table.head, part.head
-    gap = part.top - table.bottom - 1
-    if head is None or below is None or gap > _NEAR or gap < 1:
+    gap = part.top - bottom - 1
+    is_same_span = (table.left, table.right) == (part.left, part.right)
+    if head is None or below is None or not 1 <= gap <= (_FAR if is_same_span else _NEAR):
         return False
     if _is_only_header(grid, table, head):
         is_bare = below.evidence == Evidence.NONE and bool(below.profile.typed) and _covers(grid, table, part)
         is_text = below.evidence == Evidence.DISTINCT and gap == 1 and _is_alike(head, below, table, part)
         return (is_bare or is_text) and not below.lead
-    if part.left < table.left or part.right > table.right:
+    if part.left < table.left or part.right > table.right or gap > _NEAR:
         return False
     if below.evidence == Evidence.TYPED:
         return _names(grid, head, table) == _names(grid, below, table) and not _titles(grid, below, part)

@@ -83,6 +83,11 @@ def test_repeated_headers_and_drawn_lines_are_skipped() -> None:
     assert list(table.skipped_rows) == [3, 4]
 
 
+def test_records_whose_names_begin_like_totals_are_kept() -> None:
+    table = only_table("cereal|maker|calories\nCorn Flakes|K|100\nTotal Corn Flakes|G|110\nTotal Raisin Bran|G|140")
+    assert (table.bbox.bottom, list(table.skipped_rows)) == (3, [])
+
+
 def test_tables_side_by_side_of_different_heights_are_two() -> None:
     found = found_in("day|units||shop|city\n1|5||A|Ulm\n2|6||B|Bonn\n3|4\n4|9")
     assert [table.bbox for table in found.tables] == [CellRange(0, 0, 4, 1), CellRange(0, 3, 2, 4)]
@@ -120,6 +125,11 @@ def test_names_beside_values_of_several_kinds_are_a_property_list() -> None:
         ("品名|単価|日付\nりんご|¥150|2024年3月1日\nみかん|¥80|2024年3月2日", 1),
         ("Artikel|Preis\nApfel|1.234,50 €\nBirne|0,99 €", 1),
         ("day|0|1|2|3|4\nMon|5|6|5|6|7\nTue|1|2|4|5|6", 1),
+        ("|x\n1|2.5\n2|3.5\n3|1.5", 1),
+        ("|time|deaths\n1|1974|3035\n2|1974.083|2552\n3|1974.167|2704", 1),
+        ("|142.2|144.8|147.3\n9.4|0|1|0\n9.5|0|2|3\n9.6|1|1|4", 1),
+        ("x|y|z\nNA|NA|\n1|1|1\n2|2|2", 1),
+        ("name|species|weight\n(at birth)|(of the zoo)|(in grams)\nRex|dog|900", 2),
         ("state|old|now\n(1)|(2)|(3)\nBonn|2.5|3.5\nUlm|3|4", 2),
     ],
 )
@@ -179,9 +189,13 @@ def test_odd_sheets_are_answered(rows: list[list[str | None]]) -> None:
     assert find_structure(Sheet("odd", rows, len(rows))).sheet == "odd"
 
 
-def test_work_grows_with_the_cells_and_not_faster() -> None:
+@pytest.mark.parametrize("spacing", [1, 2])
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+def test_work_grows_with_the_cells_and_not_faster(kind: str, spacing: int) -> None:
     def calls(height: int) -> int:
-        rows = [[str(row * column % 97) if column else f"r{row}" for column in range(20)] for row in range(height)]
+        rows: list[list[str | None]] = [[] for _ in range(height)]
+        for row in range(0, height, spacing):
+            rows[row] = [str(row * column % 97) if column and kind == "numbers" else f"r{row}c{column}" for column in range(10)]
         counted = 0
 
         def count(*_: object) -> None:
