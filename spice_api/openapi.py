@@ -66,6 +66,7 @@ _TAGS = {
     "audit": "Who did what, and who was refused; the chain that proves it.",
     "datasets": "Uploaded tables as immutable versions.",
     "mappings": "How rows become instances, and runs of that.",
+    "links": "How links between classes are made from data, and what people put on top of them.",
     "tasks": "Long work on behalf of a client.",
     "dead letters": "Events that no retry helped.",
     "analysis": "Types of columns.",

@@ -19,6 +19,7 @@ from spice_api.instances.routes import browsing
 from spice_api.instances.routes import router as instances
 from spice_api.instances.writing import router as instance_writes
 from spice_api.lineage.routes import router as lineage
+from spice_api.links.routes import router as links
 from spice_api.mappings.routes import router as mappings
 from spice_api.monitoring.routes import router as monitoring
 from spice_api.ontology.routes import router as ontology
@@ -50,6 +51,7 @@ ROUTERS = (
     connections,
     connector_sources,
     mappings,
+    links,
     tasks,
     dead_letters,
     databases,

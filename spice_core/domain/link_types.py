@@ -102,7 +102,7 @@ class LinkRun:
         result: PASS, WARN (something was dropped) or FAIL (then no link was written, unless commands failed); empty until then.
         version_id: of the dataset; `commit_id`: of the graph, for links through objects.
         position: of the log when it began: link edits behind it are not in it.
-        is_pending: whether rows named instances that were not there, so that the next run looks at every row.
+        seen_commit: the graph as it began: the next run looks at sources whose links, and rows whose ends, changed since.
         statistics: counts: links, added, removed, unchanged, dangling, duplicates, source_missing, empty, …
     """
 
@@ -114,7 +114,7 @@ class LinkRun:
     version_id: str | None = None
     commit_id: str | None = None
     position: int = 0
-    is_pending: bool = False
+    seen_commit: str | None = None
     statistics: Mapping[str, int] = field(default_factory=dict)
     samples: Sequence[Mapping[str, Any]] = ()
     seconds: float = 0.0

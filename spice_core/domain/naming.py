@@ -70,6 +70,13 @@ def instance_id_of_key(parts: list[str]) -> str:
     return instance_id("|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts))
 
 
+def key_parts(instance: str, count: int) -> list[str]:
+    """Return the parts of a primary key of `count` parts that `instance_id_of_key` joined to an id."""
+    if count == 1:
+        return [instance]
+    return [part.replace("%7C", "|").replace("%25", "%") for part in instance.split("|")]
+
+
 def aggregate_id(*parts: str) -> str:
     """Join name parts into an aggregate id: `{db}:{branch}:{class}:{instance}`.
 

@@ -18,6 +18,7 @@ from spice_core.domain.link_types import (
     TableSpec,
     link_run_as_json,
 )
+from spice_core.domain.resolution import Ontology
 from spice_core.errors import DatasetNotFound, LogBehind, NotFound
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
@@ -30,7 +31,7 @@ from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.link_history import LinkHistory, link_edits, link_history, standing
 from spice_core.services.link_plan import LinkPlanner, SourcePlan
-from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks
+from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks, changes_of, has_columns, has_moved
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
 from spice_core.services.objectify_turn import Turn, turn_of
 from spice_core.services.read_edits import EditReader
@@ -63,13 +64,14 @@ class _Job:
     is_full: bool
     is_reset: bool
     edited: frozenset[str]
+    seen_commit: str | None
 
 
 class LinkInstances:
     """Indexes link types. A run may die at any point: run again, it finds what is there and does the rest.
 
     What a policy refuses is found before anything is written: a run whose result is FAIL for its data submits nothing. Direct
-    changes of the relationship by people are overwritten when data speak of their source again: link edits are not.
+    changes of the relationship by people are undone by the next run: link edits are not.
     """
 
     def __init__(
@@ -117,9 +119,9 @@ class LinkInstances:
     ) -> LinkRun:
         """Make the links of a type what its data and its link edits say; return the recorded result.
 
-        Only sources of which the data say something else than at the newest success are looked at, and those with newer link
-        edits. All are where somebody asks for it (`full`: then links that nothing speaks for go, too), after a run that failed
-        or died, after a change of the type, and while rows name instances that are not there.
+        Only sources of which the data say something else than at the newest success are looked at, those with newer link edits,
+        and those of which an end came or went since, or whose links somebody changed. All are where somebody asks for it (`full`:
+        then links that nothing speaks for go, too), after a run that failed or died, and after a change of the type.
 
         Raises:
             RecordNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
@@ -155,6 +157,7 @@ class LinkInstances:
             version_id=version.version_id if version else None,
             commit_id=None if version else view.commit.id,
             position=head,
+            seen_commit=view.commit.id,
             started_at=self._clock.now(),
         )
         accepted = self._record(link_type, run, actor=actor)
@@ -184,7 +187,7 @@ class LinkInstances:
             is_reset
             or last is None
             or bool(history.since)
-            or last.is_pending
+            or not self._is_there(link_type.database, last.seen_commit)
             or any(edit.edit_type == WITHDRAWN for edit in newer)
         )
         basis = {"link_type_id": link_type.link_type_id}
@@ -192,7 +195,8 @@ class LinkInstances:
             basis |= {"dataset_id": version.dataset_id, "version_id": version.version_id}
         planner = LinkPlanner(link_type, basis=basis, edits=standing(edits), graph=self._graph, object_edits=self._object_edits)
         edited = frozenset(edit.source for edit in (edits if is_full else newer))
-        return _Job(run, link_type, source, planner, known, is_full, is_reset, edited)
+        seen = None if last is None or is_full else last.seen_commit
+        return _Job(run, link_type, source, planner, known, is_full, is_reset, edited, seen)
 
     def _source(
         self, link_type: LinkType, history: LinkHistory, version: DatasetVersion | None, view: GraphView
@@ -205,10 +209,8 @@ class LinkInstances:
             commits = [commit for commit in history.bases if self._is_there(link_type.database, commit)]
             return ObjectLinks(link_type, spec, ontology, graph=self._graph, view=view), commits
         older = [self._registry.version(link_type.database, name) for name in history.bases]
-        tables = {
-            item.version_id: self._table(link_type, item) for item in older if item is not None and _has_columns(item, spec)
-        }
-        path = self._table(link_type, version) if version is not None and _has_columns(version, spec) else None
+        tables = {item.version_id: self._table(link_type, item) for item in older if item is not None and has_columns(item, spec)}
+        path = self._table(link_type, version) if version is not None and has_columns(version, spec) else None
         if path is None:
             raise DatasetNotFound("The newest version lacks columns that the link type reads: save the link type again")
         return TableLinks(link_type, spec, ontology, tables=self._tables, table=path, older=tables), list(tables)
@@ -216,7 +218,9 @@ class LinkInstances:
     def _table(self, link_type: LinkType, version: DatasetVersion) -> Path:
         return self._datasets.local_path(link_type.database, version.commit_id, version.path)
 
-    def _is_there(self, database: str, commit: str) -> bool:
+    def _is_there(self, database: str, commit: str | None) -> bool:
+        if commit is None:
+            return False
         try:
             return self._graph.view(database, commit).commit.id == commit
         except NotFound:
@@ -262,10 +266,26 @@ class LinkInstances:
         if job.is_full:
             yield from job.source.handles(since=None)
         yield from job.source.handles(since=job.since)
+        if job.seen_commit is not None and isinstance(job.source, TableLinks):
+            yield from self._moved(job, job.source, job.seen_commit)
+
+    def _moved(self, job: _Job, source: TableLinks, commit: str) -> Iterator[Sequence[Any]]:
+        """The sources that came, or whose links changed, since the newest success, and those of rows whose targets came."""
+        link_type, predicate = job.link_type, job.link_type.predicate
+        commits = (commit, str(job.run.seen_commit))
+        ontology = self._ontology(link_type)
+        for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.class_id))):
+            yield source.handles_of([item.key for item in changes if has_moved(item, predicate)], [])
+        for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.target))):
+            yield source.handles_of([], [item.key for item in changes if item.before is None])
+
+    def _ontology(self, link_type: LinkType) -> Ontology:
+        class_ids = frozenset({link_type.class_id, link_type.target})
+        return self._commands.settled.ontology(link_type.database, link_type.branch, class_ids)
 
     def _linked(self, link_type: LinkType) -> Iterator[list[Node]]:
         """The instances that have links of this type."""
-        ontology = self._commands.settled.ontology(link_type.database, link_type.branch, frozenset({link_type.class_id}))
+        ontology = self._ontology(link_type)
         view, after = self._graph.view(link_type.database, link_type.branch), None
         while True:
             page = view.page(sorted(ontology.family(link_type.class_id)), after=after, limit=BATCH)
@@ -356,19 +376,13 @@ def _note_shared(plans: Sequence[SourcePlan], owners: dict[str, str], tally: Tal
                 tally.sample("shared_target", target=target, sources=[other, plan.key], **plan.origins.get(target, {}))
 
 
-def _has_columns(version: DatasetVersion, spec: TableSpec) -> bool:
-    return {*spec.source_key_columns, *spec.target_key_columns} <= {column.name for column in version.columns}
-
-
 def _result(run: LinkRun, result: str, found: Tally, written: Tally, *, seconds: float) -> LinkRun:
     has_failed = bool(written.counts["failed_commands"])
     statistics = {name: count for name, count in {**found.counts, **written.counts}.items() if count}
-    pending = found.counts["dangling"] + found.counts["source_missing"]
     return replace(
         run,
         state="failed" if has_failed or result == FAIL else "succeeded",
         result=FAIL if has_failed else result,
-        is_pending=bool(pending),
         statistics={name: statistics[name] for name in sorted(statistics)},
         samples=tuple([*found.samples, *written.samples][:_MAX_SAMPLES]),
         seconds=round(seconds, 3),

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spice_core.domain.graph import Direction, Node
+from spice_core.domain import naming
+from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.graph import Difference, Direction, Node
 from spice_core.domain.link_types import LinkType, ObjectSpec, TableSpec
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import LinkTarget, instance_keys
@@ -92,6 +94,16 @@ class TableLinks(LinkSource):
                 self._take(found, number, row)
         return list(found.values())
 
+    def handles_of(self, sources: Sequence[str], targets: Sequence[str]) -> Sequence[Any]:
+        """Return handles of those of these source nodes that rows name, and of the sources that rows link to these targets."""
+        found: dict[Any, None] = {}
+        for columns, keys in ((self._key, sources), (tuple(self._spec.target_key_columns), targets)):
+            parts = [naming.key_parts(naming.split_node_key(key)[1], len(columns)) for key in keys]
+            asked = [item for item in parts if len(item) == len(columns)]
+            for rows in self._tables.rows_of(self._table, list(self._key), key=list(columns), values=asked, batch=BATCH):
+                found |= dict.fromkeys(self._handles([row for _, row in rows]))
+        return list(found)
+
     def unreadable(self) -> Mapping[str, int]:
         missing, _, _ = self._tables.key_problems(self._table, self._key, limit=1)
         partial, repeated, _ = self._tables.key_problems(self._table, self._columns, limit=1)
@@ -134,8 +146,8 @@ class ObjectLinks(LinkSource):
                 if after is None:
                     return
         for commit in since:
-            for class_id in self._middle:
-                yield from self._changed(commit, class_id)
+            for changes in changes_of(self._graph, self._database, (commit, self._view.commit.id), self._middle):
+                yield self._sources([node for item in changes for node in (item.before, item.after) if node is not None])
 
     def said(self, handles: Sequence[Any]) -> Sequence[Said]:
         found = {key: Said((key,)) for key in handles}
@@ -156,19 +168,33 @@ class ObjectLinks(LinkSource):
     def unreadable(self) -> Mapping[str, int]:
         return {}
 
-    def _changed(self, commit: str, class_id: str) -> Iterator[Sequence[Any]]:
-        """The sources of the objects of a class that changed since: their keys stand together in the order of keys."""
-        prefix = after = f"{class_id}/"
-        while True:
-            page = self._graph.diff(self._database, commit, self._view.commit.id, after=after, limit=BATCH)
-            mine = [item for item in page if item.key.startswith(prefix)]
-            yield self._sources([node for item in mine for node in (item.before, item.after) if node is not None])
-            if len(mine) < len(page) or len(page) < BATCH:
-                return
-            after = page[-1].key
-
     def _sources(self, nodes: Sequence[Node]) -> Sequence[str]:
         return list(dict.fromkeys(key for node in nodes for key in node.links.get(self._spec.source_predicate, ())))
+
+
+def changes_of(
+    graph: GraphStore, database: str, commits: tuple[str, str], class_ids: Sequence[str]
+) -> Iterator[Sequence[Difference]]:
+    """Yield what became of the objects of some classes between two commits: their keys stand together in the order of keys."""
+    for class_id in class_ids:
+        prefix = after = f"{class_id}/"
+        while True:
+            page = graph.diff(database, *commits, after=after, limit=BATCH)
+            yield [item for item in page if item.key.startswith(prefix)]
+            if len(page) < BATCH or not page[-1].key.startswith(prefix):
+                break
+            after = page[-1].key
+
+
+def has_moved(change: Difference, predicate: str) -> bool:
+    """Whether the links of an object are not what they were: somebody changed them, or their target or the object went."""
+    before = change.before.links.get(predicate) if change.before is not None else ()
+    return change.after is not None and (change.before is None or change.after.links.get(predicate) != before)
+
+
+def has_columns(version: DatasetVersion, spec: TableSpec) -> bool:
+    """Whether a version has the columns that a link type reads."""
+    return {*spec.source_key_columns, *spec.target_key_columns} <= {column.name for column in version.columns}
 
 
 def _candidates(keys: LinkTarget, parts: Sequence[Any]) -> tuple[str, ...]:
