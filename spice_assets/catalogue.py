@@ -9,10 +9,12 @@ from typing import Any
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping, Dataset
 from spice_core.domain.graph import ONTOLOGY_CLASS
+from spice_core.domain.link_types import LinkType, ObjectSpec, TableSpec
 from spice_core.domain.ontology import label_text
 from spice_core.errors import BranchNotFound, DatabaseNotFound
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.registry import Registry
+from spice_core.services.save_link_types import link_types_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,29 @@ class ClassEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkEntry:
+    """One link type: made from the rows of `dataset`, or from the instances of `object_type` (the other is empty)."""
+
+    database: str
+    branch: str
+    link_type_id: str
+    name: str
+    version: int
+    kind: str
+    class_id: str
+    target: str
+    predicate: str
+    dataset: str = ""
+    object_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Datasets and mapped classes, in a fixed order."""
+    """Datasets, mapped classes and link types, in a fixed order."""
 
     datasets: tuple[DatasetEntry, ...] = ()
     classes: tuple[ClassEntry, ...] = ()
+    links: tuple[LinkEntry, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -79,6 +99,7 @@ class Catalogue:
         return cls(
             datasets=tuple(DatasetEntry(**{**row, "columns": _triples(row["columns"])}) for row in data["datasets"]),
             classes=tuple(_class_entry(row) for row in data["classes"]),
+            links=tuple(LinkEntry(**row) for row in data.get("links", ())),
         )
 
 
@@ -86,13 +107,16 @@ def read_catalogue(registry: Registry, graph: GraphStore) -> Catalogue:
     """Read the catalogue as it is now; a class that the graph does not know yet is left out until it does."""
     datasets: list[DatasetEntry] = []
     classes: list[ClassEntry] = []
+    links: list[LinkEntry] = []
     for database in registry.databases():
         found = registry.datasets(database)
         datasets.extend(_dataset_entry(dataset) for dataset in found)
         classes.extend(_class_entries(database, registry.mappings(database), graph))
+        links.extend(_link_entry(link_type) for link_type in link_types_of(registry, database))
     return Catalogue(
         datasets=tuple(sorted(datasets, key=lambda entry: entry.dataset_id)),
         classes=tuple(sorted(classes, key=lambda entry: (entry.database, entry.branch, entry.class_id))),
+        links=tuple(sorted(links, key=lambda entry: entry.link_type_id)),
     )
 
 
@@ -105,6 +129,23 @@ def _dataset_entry(dataset: Dataset) -> DatasetEntry:
         name=dataset.name,
         source_type=dataset.source_type,
         columns=tuple((column.name, column.type, column.nullable) for column in columns),
+    )
+
+
+def _link_entry(link_type: LinkType) -> LinkEntry:
+    spec = link_type.spec
+    return LinkEntry(
+        database=link_type.database,
+        branch=link_type.branch,
+        link_type_id=link_type.link_type_id,
+        name=link_type.name,
+        version=link_type.version,
+        kind=spec.kind,
+        class_id=link_type.class_id,
+        target=link_type.target,
+        predicate=link_type.predicate,
+        dataset=naming.split_aggregate_id(spec.dataset_id)[-1] if isinstance(spec, TableSpec) else "",
+        object_type=spec.object_type if isinstance(spec, ObjectSpec) else "",
     )
 
 

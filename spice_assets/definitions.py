@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from spice_assets.catalogue import Catalogue, ClassEntry, read_catalogue
+from spice_assets.catalogue import Catalogue, ClassEntry, LinkEntry, read_catalogue
 from spice_assets.defs.ingest.assets import ingest_assets
 from spice_assets.defs.ingest.checks import dataset_checks
 from spice_assets.defs.ingest.reconciliation import ingest_reconciliation, ingest_reconciliation_schedule
 from spice_assets.defs.ingest.sensors import new_uploads_sensor
+from spice_assets.defs.linking.assets import link_asset, link_key
+from spice_assets.defs.linking.checks import link_checks
 from spice_assets.defs.objectify.assets import object_asset
 from spice_assets.defs.objectify.checks import object_checks
 from spice_assets.defs.projection.assets import search_asset
@@ -39,8 +41,12 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     assets = [asset for entry in catalogue.datasets for asset in ingest_assets(entry, links)]
     upstream = links_without_cycles(catalogue.classes)
     for entry in catalogue.classes:
-        assets += [object_asset(entry, catalogue, links, upstream[_key(entry)]), search_asset(entry, links)]
+        made = [link_key(link) for link in catalogue.links if _leads_from(link, entry)]
+        assets += [object_asset(entry, catalogue, links, upstream[_key(entry)]), search_asset(entry, links, after=made)]
+    known = frozenset(key for asset in assets for key in asset.keys)
+    assets += [link_asset(link, links, known=known) for link in catalogue.links]
     checks = [check for dataset in catalogue.datasets for check in dataset_checks(dataset, catalogue)]
+    checks += [check for link in catalogue.links for check in link_checks(link)]
     checks += [check for entry in catalogue.classes for check in (*object_checks(entry), *search_checks(entry))]
     keys = [key for asset in assets for key in asset.keys]
     sensors = [new_uploads_sensor(keys), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
@@ -81,6 +87,10 @@ def _leads_to(upstream: dict[dg.AssetKey, list[dg.AssetKey]], start: dg.AssetKey
             seen.add(key)
             pending.extend(upstream[key])
     return False
+
+
+def _leads_from(link: LinkEntry, entry: ClassEntry) -> bool:
+    return (link.database, link.branch, link.class_id) == (entry.database, entry.branch, entry.class_id)
 
 
 def _key(entry: ClassEntry) -> dg.AssetKey:

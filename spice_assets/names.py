@@ -11,6 +11,7 @@ from spice_core.domain import naming
 RAW = "raw"
 DATASET = "dataset"
 OBJECTS = "objects"
+LINKS = "links"
 SEARCH = "search"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 

@@ -4,7 +4,7 @@ from spice_core.bootstrap.connectors import authorize_connections, connection_co
 from spice_core.bootstrap.engines import event_publisher
 from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest
 from spice_core.bootstrap.inspections import inspect_parts
-from spice_core.bootstrap.objectify import objectify
+from spice_core.bootstrap.objectify import link_instances, objectify
 from spice_core.bootstrap.places import (
     companion_dsn,
     postgres_directory,
@@ -28,6 +28,7 @@ __all__ = [
     "event_publisher",
     "ingest_dataset",
     "inspect_parts",
+    "link_instances",
     "live_stores",
     "log_lines",
     "objectify",

@@ -80,8 +80,7 @@ class LinkTypes:
 
     def all(self, database: str, *, dataset_id: str | None = None) -> list[LinkType]:
         """Return the link types of a database, of one dataset where asked for, by name."""
-        found = self._registry.records(database, RecordKind.LINK_TYPE, parent=dataset_id)
-        return sorted(map(_read, found), key=lambda item: (item.name, item.branch))
+        return link_types_of(self._registry, database, dataset_id=dataset_id)
 
     def _completed(self, wanted: LinkType) -> LinkType:
         """A foreign key stands in the dataset that makes the sources: the mapping says by which columns they are known."""
@@ -162,6 +161,12 @@ class LinkTypes:
         changed = self._commands.settled.ontology(wanted.database, wanted.branch, class_ids, fresh=True).resolve(source.id)
         if wanted.predicate not in changed.relationships:
             raise LogBehind(f"The change of class {source.id} is undecided yet; is the graph worker running? Save again")
+
+
+def link_types_of(registry: Registry, database: str, *, dataset_id: str | None = None) -> list[LinkType]:
+    """Return the link types of a database, of one dataset where asked for, by name."""
+    found = registry.records(database, RecordKind.LINK_TYPE, parent=dataset_id)
+    return sorted(map(_read, found), key=lambda item: (item.name, item.branch))
 
 
 def _read(record: CatalogueRecord) -> LinkType:

@@ -1,6 +1,6 @@
-"""A fixed catalogue for tests: two datasets, two linked classes, a branch, and names that Dagster does not like."""
+"""A fixed catalogue for tests: two datasets, two linked classes, link types, a branch, and names that Dagster does not like."""
 
-from spice_assets.catalogue import Catalogue, ClassEntry, DatasetEntry, MappingEntry
+from spice_assets.catalogue import Catalogue, ClassEntry, DatasetEntry, LinkEntry, MappingEntry
 
 COLUMNS = (("faa", "string", False), ("name", "string", True))
 
@@ -19,6 +19,10 @@ def fixed_catalogue() -> Catalogue:
             _class("nyc", "main", "Airport", "airports", ()),
             _class("nyc", "main", "Flight", "flights", ("Airport", "Plane")),
             _class("nyc", "try/out", "geo:Airport", "airports", ()),
+        ),
+        links=(
+            LinkEntry("nyc", "main", "nyc:main:lands", "lands", 2, "foreign_key", "Flight", "Airport", "lands_at", "flights"),
+            LinkEntry("nyc", "main", "nyc:main:meets", "meets", 1, "object_backed", "Airport", "Plane", "meets", "", "Flight"),
         ),
     )
 

@@ -12,7 +12,9 @@ from spice_assets.links import Links
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import ingest_dataset
 from spice_core.domain.datasets import ClassMapping, FieldMapping
+from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.services.ingest_dataset import UploadRequest
+from spice_core.services.save_link_types import LinkTypes
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.wait_for_reads import ReadBarrier
 
@@ -154,3 +156,44 @@ def _tick(sensor, definitions, instance, *, cursor):
         instance=instance, cursor=cursor, repository_def=definitions.get_repository_def(), resources=definitions.resources
     ) as context:
         return sensor.evaluate_tick(context)
+
+
+def test_links_come_from_a_column_and_follow_the_next_version(world):
+    wanted = LinkType(
+        name="starts",
+        database="trips",
+        branch="main",
+        class_id="Trip",
+        target="City",
+        predicate="starts_in",
+        cardinality="n:1",
+        spec=TableSpec("foreign_key", "trips:main:trips", (), ("city",), dangling_policy="WARN_DROP"),
+    )
+    barrier = ReadBarrier(log=world.log, work=world.work, clock=world.clock, seconds=30)
+    with dg.instance_for_test() as instance:
+        assert materialize(world, instance).success
+        LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
+        assert barrier.wait("trips", "graph", "registry") == []
+        [observed] = observe(world.registry, None)
+        assert [(item.name, item.dataset_ids) for item in observed.link_types] == [("starts", ["trips:main:trips"])]
+
+        result = materialize(world, instance)
+        assert result.success
+        links, _ = metadata(result, "links", "trips", "starts")
+        assert (links["dagster/row_count"], links["result"], links["dangling"]) == (2, "WARN", 1)
+        checks = {c.check_name: (c.passed, c.severity) for c in result.get_asset_check_evaluations()}
+        assert checks["nothing_dropped"] == (False, dg.AssetCheckSeverity.WARN)
+        assert starts_in(world) == {"Trip/1": ("City/NYC",), "Trip/2": ("City/SFO",), "Trip/3": ()}
+
+        content = b"trip,city,paid\n1,SFO,10.50\n2,SFO,3.20\n"
+        ingest_dataset(world).run(UploadRequest("trips", "main", "trips", "trips.csv", key="second"), [content])
+        assert barrier.wait("trips", "registry") == []
+        result = materialize(world, instance)
+        links, _ = metadata(result, "links", "trips", "starts")
+        assert (links["added"], links["removed"], links["result"]) == (1, 1, "PASS")
+        assert starts_in(world) == {"Trip/1": ("City/SFO",), "Trip/2": ("City/SFO",)}
+
+
+def starts_in(world):
+    nodes = world.graph.view("trips", "main").page(["Trip"], limit=100).nodes
+    return {node.key: tuple(node.links.get("starts_in", ())) for node in nodes}

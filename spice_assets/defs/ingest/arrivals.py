@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from spice_assets.names import DATASET, OBJECTS, RAW, SEARCH, asset_key
+from spice_assets.names import DATASET, LINKS, OBJECTS, RAW, SEARCH, asset_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,18 @@ class ObservedMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedLinkType:
+    """One link type that is indexed by itself: when it, or what it is made of (`dataset_ids`), changes."""
+
+    link_type_id: str
+    version: int
+    branch: str
+    name: str
+    class_id: str
+    dataset_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedDatabase:
     """The registry of one database at a log position."""
 
@@ -39,6 +51,7 @@ class ObservedDatabase:
     position: int
     datasets: Sequence[ObservedDataset] = ()
     mappings: Sequence[ObservedMapping] = ()
+    link_types: Sequence[ObservedLinkType] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,14 @@ def _items(entry: ObservedDatabase) -> list[_Item]:
         )
         for mapping in entry.mappings
         if mapping.dataset_id in versions
+    ]
+    items += [
+        _Item(
+            name=f"link type {link_type.link_type_id}",
+            content_id=" ".join([str(link_type.version), *(versions.get(name, "-") for name in link_type.dataset_ids)]),
+            keys=(asset_key(LINKS, entry.database, link_type.branch, link_type.name),),
+        )
+        for link_type in entry.link_types
     ]
     return items
 

@@ -4,10 +4,19 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
-from spice_assets.defs.ingest.arrivals import ObservedDatabase, ObservedDataset, ObservedMapping, evaluate, position_of
+from spice_assets.defs.ingest.arrivals import (
+    ObservedDatabase,
+    ObservedDataset,
+    ObservedLinkType,
+    ObservedMapping,
+    evaluate,
+    position_of,
+)
 from spice_assets.resources import PlatformSource
+from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.errors import Unavailable
 from spice_core.ports.registry import Registry
+from spice_core.services.save_link_types import link_types_of
 
 INTERVAL_SECONDS = 5
 
@@ -58,4 +67,15 @@ def _observed(registry: Registry, database: str) -> ObservedDatabase:
         for entry in registry.mappings(database)
         if entry.auto_run
     ]
-    return ObservedDatabase(database, position, datasets, mappings)
+    link_types = [_observed_link_type(registry, entry) for entry in link_types_of(registry, database) if entry.trigger_index]
+    return ObservedDatabase(database, position, datasets, mappings, link_types)
+
+
+def _observed_link_type(registry: Registry, entry: LinkType) -> ObservedLinkType:
+    """Links through objects follow the datasets that make those objects."""
+    if isinstance(entry.spec, TableSpec):
+        sources = [entry.spec.dataset_id]
+    else:
+        mappings = registry.mappings(entry.database)
+        sources = [item.dataset_id for item in mappings if (item.branch, item.class_id) == (entry.branch, entry.spec.object_type)]
+    return ObservedLinkType(entry.link_type_id, entry.version, entry.branch, entry.name, entry.class_id, sorted(sources))

@@ -1,5 +1,6 @@
 """`search/…`: the documents of a class, which the search projector keeps; the asset waits for it and compares."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -17,12 +18,12 @@ from spice_core.services.wait_for_reads import ReadBarrier
 WAIT_SECONDS = 600.0
 
 
-def search_asset(entry: ClassEntry, links: Links) -> dg.AssetsDefinition:
-    """Return the asset of one class's documents."""
+def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
+    """Return the asset of one class's documents; `after` are the links that its instances have from data."""
     key = asset_key(SEARCH, entry.database, entry.branch, entry.class_id)
     spec = dg.AssetSpec(
         key,
-        deps=[asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)],
+        deps=[asset_key(OBJECTS, entry.database, entry.branch, entry.class_id), *after],
         group_name=group_name(entry.database, SEARCH),
         description=(
             f"The searchable documents of class {entry.class_id}, on branch {entry.branch} of database {entry.database}.\n\n"

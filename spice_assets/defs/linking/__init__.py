@@ -1,0 +1,1 @@
+"""From instances and data to links between them."""
