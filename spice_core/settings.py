@@ -163,6 +163,11 @@ class Settings(BaseSettings):
     max_concurrent_ingests: int = Field(
         4, ge=1, le=64, validation_alias="SPICE_MAX_CONCURRENT_INGESTS", description="uploads that one app reads at once"
     )
+    watch_roots: CommaList = Field(
+        default_factory=list,
+        validation_alias="SPICE_WATCH_ROOTS",
+        description="absolute folders, and prefixes of the object store as `objects:inbox`, below which places may be watched",
+    )
     request_timeout_seconds: float = Field(30.0, gt=0, validation_alias="REQUEST_TIMEOUT")
     rate_limit: int = Field(1000, ge=1, validation_alias="SPICE_RATE_LIMIT", description="requests per window, per principal")
     rate_limit_window_seconds: int = Field(60, ge=1, validation_alias="SPICE_RATE_LIMIT_WINDOW_SECONDS")

@@ -13,6 +13,7 @@ from spice_api.databases.routes import router as databases
 from spice_api.datasets.ingest_requests import router as ingest_requests
 from spice_api.datasets.routes import router as datasets
 from spice_api.datasets.uploads import router as uploads
+from spice_api.datasets.watched_places import router as watched_places
 from spice_api.dead_letters.routes import router as dead_letters
 from spice_api.graph_query.routes import router as graph_query
 from spice_api.instances.routes import browsing
@@ -47,6 +48,7 @@ ROUTERS = (
     audit,
     uploads,
     ingest_requests,
+    watched_places,
     datasets,
     connections,
     connector_sources,

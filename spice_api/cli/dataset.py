@@ -1,8 +1,9 @@
 """`spice dataset`: tables that were uploaded, and their versions."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,15 @@ from rich.progress import Progress
 from spice_api.cli.commands import actor
 from spice_api.cli.report import AsJson, Branch, Database, Limit, console, print_json, print_table, progress
 from spice_api.cli.session import platform
-from spice_core.bootstrap import Platform, ingest_dataset
+from spice_core.bootstrap import Platform, ingest_dataset, reconcile_ingest, watch_places
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.watched_places import WatchedPlace
 from spice_core.errors import DatasetNotFound, UnreadableFile
 from spice_core.services.ingest_dataset import UploadRequest, dataset_name_of
 from spice_core.services.read_datasets import ReadDatasets
+from spice_core.services.reconcile_ingest import LIMIT, STALE_SECONDS
+from spice_core.services.watch_places import WatchedFile, WatchScan
 
 app = App(name="dataset", help="Upload, list and preview datasets.")
 _CHUNK = 1 << 20
@@ -33,10 +37,15 @@ def upload(
     key: Annotated[
         str | None, Parameter(help="Idempotency key; without it, one made of the content: the same file is one version.")
     ] = None,
-    delimiter: Annotated[str | None, Parameter(help="Instead of the one that the file shows.")] = None,
+    delimiter: Annotated[str | None, Parameter(help="Of a text, instead of the one that it shows.")] = None,
+    sheet: Annotated[str | None, Parameter(help="Take in this sheet of a workbook only.")] = None,
+    table: Annotated[int | None, Parameter(help="Take in this table only, from 1.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Upload a CSV file as a new version of a dataset: types and key candidates are inferred, unreadable rows are counted."""
+    """Upload a file as a new version of a dataset: text, JSON lines, Parquet, or a workbook, whose tables are found.
+
+    Types and key candidates are inferred, unreadable rows are counted.
+    """
     if not file.is_file():
         raise UnreadableFile(f"{file} is not a file")
     request = UploadRequest(
@@ -45,15 +54,75 @@ def upload(
         name=name or dataset_name_of(file.name),
         filename=file.name,
         key=key or f"content {_digest(file)}",
+        source_type="file",
         delimiter=delimiter,
+        sheet=sheet,
+        table=table,
         actor=actor(),
     )
     with platform() as parts, _bar(file) as bar:
-        version = ingest_dataset(parts).run(request, _chunks(file, bar))
+        versions = ingest_dataset(parts).ingest(request, _chunks(file, bar)).versions
     if as_json:
-        print_json(version)
+        print_json(versions[0] if len(versions) == 1 else versions)
     else:
-        _print_version(version)
+        for version in versions:
+            _print_version(version)
+    return 0
+
+
+@app.command
+def reconcile(
+    *,
+    limit: Limit = LIMIT,
+    stale_seconds: Annotated[float, Parameter(help="End those that have not moved for so long.")] = STALE_SECONDS,
+    as_json: AsJson = False,
+) -> int:
+    """End uploads that dead workers left: those whose bytes are kept are published, others fail and say so."""
+    with platform() as parts:
+        found = reconcile_ingest(parts, ingest_dataset(parts)).run(limit, stale_seconds)
+    if as_json:
+        print_json(found)
+    else:
+        print_table([*asdict(found)], [[*asdict(found).values()]])
+    return 0
+
+
+@app.command
+def watch(
+    *,
+    every: Annotated[float | None, Parameter(help="Look again after so many seconds; without it, look once.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Take in what is new in the watched places of all databases."""
+    with platform() as parts:
+        watching = watch_places(parts, ingest_dataset(parts))
+        while True:
+            files: list[WatchedFile] = []
+            found = watching.scan(files.append)
+            _print_scan(found, files, as_json=as_json)
+            if every is None:
+                return 0 if not found.unreachable else 1
+            parts.clock.sleep(every)
+
+
+@app.command(name="watch-place")
+def watch_place(
+    place: Annotated[str, Parameter(help="A folder, or objects:<prefix>, below SPICE_WATCH_ROOTS.")],
+    *,
+    db: Database,
+    branch: Branch = naming.MAIN,
+    place_id: Annotated[str, Parameter(name="--id", help="What the place is called.")] = "inbox",
+    pattern: Annotated[str, Parameter(help="Which files: *.csv")] = "*",
+    name: Annotated[str | None, Parameter(help="The dataset of all files; without it, one per file's name.")] = None,
+    stable_seconds: Annotated[float, Parameter(help="Take a file when it has not changed for so long.")] = 10.0,
+) -> int:
+    """Watch a place for files from now on; `spice dataset watch` takes them in."""
+    given = Path(place)
+    text = place if place.startswith("objects:") else str(given.expanduser().absolute())
+    with platform() as parts:
+        watching = watch_places(parts, ingest_dataset(parts))
+        watching.add(WatchedPlace(place_id, db, branch, text, pattern, name, stable_seconds), actor=actor())
+    console().print(f"[green]done[/] {text} is watched as {place_id}")
     return 0
 
 
@@ -97,6 +166,14 @@ def _newest(parts: Platform, database: str, branch: str, name: str) -> DatasetVe
         known = ", ".join(entry.name for entry in parts.registry.datasets(database, branch=branch)) or "none"
         raise DatasetNotFound(f"there is no dataset {name} on {branch} of {database}; there are: {known}")
     return dataset.latest
+
+
+def _print_scan(found: WatchScan, files: Sequence[WatchedFile], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"scan": found, "files": files})
+        return
+    print_table([*asdict(found)], [[*asdict(found).values()]])
+    print_table(["database", "place", "file", "outcome", ""], [[*asdict(file).values()] for file in files])
 
 
 def _print_version(version: DatasetVersion) -> None:

@@ -2,7 +2,7 @@
 
 from spice_core.bootstrap.connectors import authorize_connections, connection_commands, sync_connectors
 from spice_core.bootstrap.engines import event_publisher
-from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest
+from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest, watch_places
 from spice_core.bootstrap.inspections import inspect_parts
 from spice_core.bootstrap.objectify import link_instances, objectify
 from spice_core.bootstrap.places import (
@@ -39,4 +39,5 @@ __all__ = [
     "state_directory",
     "stop_infrastructure",
     "sync_connectors",
+    "watch_places",
 ]

@@ -1,11 +1,14 @@
 """What takes files in, over the parts of a platform."""
 
+from spice_core.adapters.localfs.inbox import LocalInbox
 from spice_core.bootstrap.places import state_directory
 from spice_core.bootstrap.platform import Platform
 from spice_core.services.correct_columns import CorrectColumns
 from spice_core.services.ingest_dataset import IngestDataset
+from spice_core.services.object_inbox import PREFIX, AnyInbox, ObjectInbox
 from spice_core.services.reconcile_ingest import ReconcileIngest
 from spice_core.services.waiting_room import WaitingRoom
+from spice_core.services.watch_places import WatchPlaces
 
 
 def ingest_dataset(platform: Platform, *, room: WaitingRoom | None = None) -> IngestDataset:
@@ -34,3 +37,19 @@ def correct_columns(platform: Platform, ingest: IngestDataset) -> CorrectColumns
 def reconcile_ingest(platform: Platform, ingest: IngestDataset) -> ReconcileIngest:
     """Return the service that ends what dead workers left."""
     return ReconcileIngest(ingest=ingest, log=platform.log)
+
+
+def watch_places(platform: Platform, ingest: IngestDataset) -> WatchPlaces:
+    """Return the service that watches places below the roots that the settings allow."""
+    roots = platform.settings.watch_roots
+    objects = [root for root in roots if root.startswith(PREFIX)]
+    folders = LocalInbox([root for root in roots if root.startswith("/")], clock=platform.clock)
+    return WatchPlaces(
+        ingest=ingest,
+        inbox=AnyInbox(folders=folders, objects=ObjectInbox(objects, store=platform.objects)),
+        registry=platform.registry,
+        commands=platform.commands,
+        log=platform.log,
+        work=platform.work,
+        ids=platform.ids,
+    )

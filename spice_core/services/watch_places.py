@@ -1,0 +1,221 @@
+"""Files that others put into watched places become versions of datasets, each once per content."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
+from spice_core.domain.ingest_requests import UploadRequest
+from spice_core.domain.table_names import dataset_name_of
+from spice_core.domain.watched_places import ACTIVE, WatchedPlace, checked_place, place_of
+from spice_core.errors import ObjectNotFound, RecordNotFound, SpiceError
+from spice_core.ports.id_source import IdSource
+from spice_core.ports.inbox import Inbox, InboxFile
+from spice_core.ports.registry import Registry
+from spice_core.ports.work_ledger import WorkLedger
+from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.ingest_dataset import IngestDataset
+from spice_core.services.submit_commands import Accepted, CommandService, Origin
+from spice_core.services.submit_records import RecordCommands
+
+_log = logging.getLogger(__name__)
+_ACTOR = "watch"
+_TURN_SECONDS = 120.0
+_MOST_FILES = 10_000
+_MOST_PLACES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFile:
+    """What a scan did with a file: `ingested`, or `failed` and why."""
+
+    database: str
+    place_id: str
+    path: str
+    outcome: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchScan:
+    """What one scan did, in files but for `places`.
+
+    `waiting`: not quiet for long enough yet, or a part was down. `unreachable`: places that could not be read.
+    """
+
+    places: int = 0
+    ingested: int = 0
+    failed: int = 0
+    unchanged: int = 0
+    waiting: int = 0
+    unreachable: int = 0
+
+
+Progress = Callable[[WatchedFile], None]
+
+
+class WatchPlaces:
+    """Keeps watched places, and scans them. One scan of a place at a time; a file that failed waits until it changes."""
+
+    def __init__(
+        self,
+        *,
+        ingest: IngestDataset,
+        inbox: Inbox,
+        registry: Registry,
+        commands: CommandService,
+        log: EventLog,
+        work: WorkLedger,
+        ids: IdSource,
+    ) -> None:
+        self._ingest = ingest
+        self._inbox = inbox
+        self._registry = registry
+        self._commands = commands
+        self._records = RecordCommands(commands=commands, registry=registry)
+        self._log = log
+        self._work = work
+        self._ids = ids
+
+    def add(self, place: WatchedPlace, **origin: Unpack[Origin]) -> Accepted:
+        """Watch a place from now on, or change how.
+
+        Raises:
+            InvalidInput, InvalidName: it cannot be.
+            Forbidden: it lies below none of the roots that may be watched.
+            DatabaseNotFound, BranchNotFound: there is nothing to put its files on.
+        """
+        place = replace(checked_place(place), place=self._inbox.check(place.place))
+        self._commands.settled.view(place.database, place.branch)
+        return self._records.save(
+            place.database, RecordKind.WATCH, place.record_id, place.as_json(), branch=place.branch, status=ACTIVE, **origin
+        )
+
+    def remove(self, database: str, place_id: str, **origin: Unpack[Origin]) -> Accepted:
+        """Watch a place no longer; what came from it stays. Raises `RecordNotFound`."""
+        found = next((place for place in self.places(database) if place.place_id == place_id), None)
+        if found is None:
+            raise RecordNotFound(f"There is no watched place {place_id[:100]!r}")
+        return self._records.delete(database, RecordKind.WATCH, found.record_id, **origin)
+
+    def places(self, database: str) -> list[WatchedPlace]:
+        """Return the watched places of a database, by their ids."""
+        found = self._registry.records(database, RecordKind.WATCH, status=ACTIVE, limit=_MOST_PLACES)
+        return sorted(map(place_of, found), key=lambda place: place.place_id)
+
+    def files(self, database: str, place_id: str) -> list[CatalogueRecord]:
+        """Return what became of the files of a place, those that changed last first."""
+        place = next((place for place in self.places(database) if place.place_id == place_id), None)
+        if place is None:
+            raise RecordNotFound(f"There is no watched place {place_id[:100]!r}")
+        return self._registry.records(database, RecordKind.WATCH, parent=place.record_id, limit=_MOST_FILES)
+
+    def scan(self, progress: Progress | None = None) -> WatchScan:
+        """Look at every place of every database once, and take in what is new; repeat it at your own pace.
+
+        A file that cannot be read as a table is put on record as failed, and the scan goes on; so does a place that cannot be
+        read. A scan that died is repeated by the next one without a second version.
+        """
+        found = WatchScan()
+        for database in self._log.databases():
+            for place in self.places(database):
+                with self._turn(place) as is_mine:
+                    if is_mine:
+                        found = self._scanned(found, place, progress or _silent)
+        return found
+
+    def _scanned(self, found: WatchScan, place: WatchedPlace, progress: Progress) -> WatchScan:
+        try:
+            files = [file for file in self._inbox.files(place.place, limit=_MOST_FILES) if place.wants(file.path)]
+        except SpiceError as error:
+            _log.warning("place %s of %s cannot be read: %s", place.place_id, place.database, error.message)
+            return replace(found, places=found.places + 1, unreachable=found.unreachable + 1)
+        known = self._registry.records(place.database, RecordKind.WATCH, parent=place.record_id, limit=_MOST_FILES)
+        stamps = {str(record.document["path"]): record.document["stamp"] for record in known}
+        counts = dict.fromkeys(("ingested", "failed", "unchanged", "waiting"), 0)
+        for file in files:
+            if stamps.get(file.path) == file.stamp:
+                counts["unchanged"] += 1
+            elif file.quiet_seconds < place.stable_seconds:
+                counts["waiting"] += 1
+            else:
+                done = self._taken(place, file)
+                counts[done.outcome] += 1
+                progress(done)
+        return replace(found, places=found.places + 1, **{name: getattr(found, name) + count for name, count in counts.items()})
+
+    def _taken(self, place: WatchedPlace, file: InboxFile) -> WatchedFile:
+        def told(outcome: str, message: str = "") -> WatchedFile:
+            return WatchedFile(place.database, place.place_id, file.path, outcome, message)
+
+        try:
+            made = self._ingested(place, file)
+        except ObjectNotFound as error:
+            return told("waiting", error.message)
+        except SpiceError as error:
+            if error.retryable:
+                return told("waiting", error.message)
+            self._note(place, file, "FAILED", {"error": {"code": error.code, "message": error.message[:2000]}})
+            return told("failed", error.message)
+        if made is None:
+            return told("waiting", "it changed while it was read")
+        self._note(place, file, "PUBLISHED", made)
+        return told("ingested", made["request_id"])
+
+    def _ingested(self, place: WatchedPlace, file: InboxFile) -> dict[str, Any] | None:
+        """Take a file in; None where it is not what it was a moment ago."""
+        digest = hashlib.sha256()
+        for chunk in self._inbox.read(place.place, file.path):
+            digest.update(chunk)
+        request = self._request(place, file, digest.hexdigest())
+        with self._ingest.receive(request, self._inbox.read(place.place, file.path)) as raw:
+            if raw.content_sha256 != digest.hexdigest():
+                return None
+            done = self._ingest.take_in(raw)
+        versions = [version.version_id for version in done.versions]
+        return {"request_id": done.request.request_id, "versions": versions, "content_sha256": digest.hexdigest()}
+
+    def _request(self, place: WatchedPlace, file: InboxFile, content: str) -> UploadRequest:
+        said = json.dumps([place.place_id, place.place, file.path, content])
+        filename = file.path.rpartition("/")[2]
+        return UploadRequest(
+            database=place.database,
+            branch=place.branch,
+            name=place.dataset or dataset_name_of(filename),
+            filename=filename,
+            key=f"watch {hashlib.sha256(said.encode()).hexdigest()}",
+            source_type="file",
+            actor=_ACTOR,
+            origin={"kind": "watch", "place_id": place.place_id, "place": place.place, "path": file.path},
+        )
+
+    def _note(self, place: WatchedPlace, file: InboxFile, status: str, made: dict[str, Any]) -> None:
+        document = {"path": file.path, "stamp": file.stamp, "size_bytes": file.size_bytes, **made}
+        self._records.save(
+            place.database,
+            RecordKind.WATCH,
+            place.file_record_id(file.path),
+            document,
+            branch=place.branch,
+            parent=place.record_id,
+            status=status,
+            actor=_ACTOR,
+        )
+
+    @contextmanager
+    def _turn(self, place: WatchedPlace) -> Iterator[bool]:
+        """One scan of a place at a time saves work only: keys make a second one harmless."""
+        lease = self._work.acquire(f"watch:{place.record_id}", owner=self._ids.new_id(), seconds=_TURN_SECONDS)
+        try:
+            yield lease is not None
+        finally:
+            if lease is not None:
+                self._work.release(lease)
+
+
+def _silent(_file: WatchedFile) -> None:
+    """Tell nobody."""
