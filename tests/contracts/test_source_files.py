@@ -269,6 +269,18 @@ def test_cells_of_a_workbook_are_what_a_person_reads(files: SourceFiles, folder:
     assert found.row_count == 6
 
 
+def test_errors_in_cells_are_their_text(files: SourceFiles, folder: Path, tmp_path: Path) -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet("Q&A")
+        sheet.write_row(0, 1, ["share", "found"])
+        for row, (share, found) in enumerate([("#DIV/0!", "#N/A"), (0.5, "x"), ("#REF!", "#NAME?")], start=1):
+            sheet.write_formula(row, 1, '=B1/"<0>"', None, share)
+            sheet.write_formula(row, 2, "=VLOOKUP(A1,B:C,2)", None, found)
+
+    with opened(files, folder, workbook(tmp_path / "a", write)) as sheets:
+        assert [row[1:] for row in sheets.sheet("Q&A").head[1:]] == [("#DIV/0!", "#N/A"), ("0.5", "x"), ("#REF!", "#NAME?")]
+
+
 def test_dates_count_from_1904_where_the_workbook_does(files: SourceFiles, folder: Path, tmp_path: Path) -> None:
     def write(book: xlsxwriter.Workbook) -> None:
         book.add_worksheet("d").write_datetime("A1", dt.datetime(2024, 2, 29), book.add_format({"num_format": "yyyy-mm-dd"}))

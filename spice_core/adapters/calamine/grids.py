@@ -9,6 +9,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped] # as above
 from python_calamine import CalamineSheet
 
 from spice_core.adapters.calamine.cells import cell_text
+from spice_core.adapters.calamine.error_cells import Errors
 from spice_core.errors import UnreadableFile
 
 MOST_COLUMNS = 16_384
@@ -17,8 +18,10 @@ _BATCH_CELLS = 200_000
 _Cells = tuple[str | None, ...]
 
 
-def write_grid(sheet: CalamineSheet, *, into: Path) -> dict[str, Any]:
+def write_grid(sheet: CalamineSheet, errors: Errors, *, into: Path) -> dict[str, Any]:
     """Write a sheet to `into` as `SheetGrid` says; return the fields of one, for JSON. An empty sheet has no rows.
+
+    `errors` are put into cells that are empty.
 
     Raises:
         UnreadableFile: the sheet has more columns than any workbook program can make.
@@ -29,7 +32,7 @@ def write_grid(sheet: CalamineSheet, *, into: Path) -> dict[str, Any]:
     schema = pa.schema([("__row", pa.int64()), *((f"c{index}", pa.string()) for index in range(width))])
     count = last = 0
     with pq.ParquetWriter(into, schema, compression="snappy") as writer:
-        for rows in _batches(sheet, width):
+        for rows in _batches(sheet, width, errors):
             columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
             numbers = pa.array(range(count + 1, count + len(rows) + 1), pa.int64())
             writer.write_table(pa.table([numbers, *columns], schema=schema))
@@ -40,15 +43,19 @@ def write_grid(sheet: CalamineSheet, *, into: Path) -> dict[str, Any]:
     return {"name": sheet.name, "path": str(into), "row_count": last, "width": width, "merged": merged}
 
 
-def _batches(sheet: CalamineSheet, width: int) -> Iterator[list[_Cells]]:
+def _batches(sheet: CalamineSheet, width: int, errors: Errors) -> Iterator[list[_Cells]]:
     """The rows from the sheet's first one, all of `width` cells."""
     if not width or sheet.start is None:
         return
     before: _Cells = (None,) * sheet.start[1]
     size = max(1, _BATCH_CELLS // width)
     rows: list[_Cells] = []
-    for row in sheet.iter_rows():
-        rows.append((*before, *map(cell_text, row)))
+    with_errors = {row for row, _ in errors}
+    for number, row in enumerate(sheet.iter_rows()):
+        cells: _Cells = (*before, *map(cell_text, row))
+        if number in with_errors:
+            cells = tuple(cell or errors.get((number, column)) for column, cell in enumerate(cells))
+        rows.append(cells)
         if len(rows) >= size:
             yield rows
             rows = []

@@ -16,6 +16,7 @@ from typing import Any
 
 import python_calamine as calamine
 
+from spice_core.adapters.calamine.error_cells import Errors, error_cells
 from spice_core.adapters.calamine.grids import write_grid
 from spice_core.adapters.calamine.parts import check_parts
 from spice_core.errors import UnreadableFile
@@ -53,12 +54,14 @@ def _sheets(asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     path, folder = Path(asked["path"]), Path(asked["folder"])
     named = folder / f"workbook{asked['ending']}"  # the reader goes by the ending
     named.symlink_to(path)
+    errors: Mapping[str, Errors] = {}
     try:
         if named.suffix != ".xls":
-            check_parts(path, unpacked_bytes=asked["unpacked_bytes"])
+            errors = error_cells(path, check_parts(path, unpacked_bytes=asked["unpacked_bytes"]))
         with calamine.CalamineWorkbook.from_path(named) as book:
             for number, name in enumerate(_shown(book)):
-                yield write_grid(book.get_sheet_by_name(name), into=folder / f"sheet-{number}.parquet")
+                into = folder / f"sheet-{number}.parquet"
+                yield write_grid(book.get_sheet_by_name(name), errors.get(name, {}), into=into)
     except calamine.PasswordError as error:
         raise UnreadableFile(_ENCRYPTED) from error
     except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError) as error:
