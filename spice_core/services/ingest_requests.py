@@ -84,11 +84,11 @@ class IngestRequests:
         return [request_of_json(record.document, sequence=record.version) for record in found[offset:]]
 
     def stale(self, database: str, state: IngestState, *, seconds: float, limit: int) -> list[IngestRequest]:
-        """Return requests that have been in `state` for `seconds` or longer, those that changed last first."""
+        """Return up to `limit` requests that have been in `state` for `seconds` or longer: those that waited longest."""
         found = self._registry.records(database, RecordKind.INGEST, status=state, limit=_MOST_LISTED)
         now = self._clock.now()
         old = [entry for entry in found if _age(entry, now) >= seconds]
-        return [request_of_json(entry.document, sequence=entry.version) for entry in old[-limit:]]
+        return [request_of_json(entry.document, sequence=entry.version) for entry in old[max(0, len(old) - limit) :]]
 
     def save(self, changed: IngestRequest) -> IngestRequest:
         """Put a request on record as `changed`, whose `sequence` is that of the state before; return it with its new one.

@@ -40,7 +40,10 @@ class ObjectInbox(Inbox):
         return found
 
     def read(self, place: str, path: str) -> Iterator[bytes]:
-        return self._store.get_stream(f"{self.check(place).removeprefix(PREFIX)}/{path}")
+        key = f"{self.check(place).removeprefix(PREFIX)}/{path}"
+        if not path or not may_begin_key(f"{key}/"):
+            raise Forbidden(f"{path[:200]!r} is no path below a watched place")
+        return self._store.get_stream(key)
 
 
 class AnyInbox(Inbox):

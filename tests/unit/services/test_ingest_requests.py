@@ -122,6 +122,14 @@ def test_must_hold_28_an_upload_that_nobody_comes_back_for_is_ended_once(world: 
     assert (states(world), versions(world)) == (["PUBLISHED"], 1)
 
 
+def test_a_pass_ends_no_more_than_its_limit(world: DataWorld):
+    die(world, "kept")
+    world.clock.seconds += 4000
+    run = ReconcileIngest(ingest=world.ingest, log=world.path.log).run
+    assert run(limit=0) == Reconciliation()
+    assert run(limit=1) == Reconciliation(published=1)
+
+
 def test_kept_bytes_that_hold_no_table_fail_when_they_are_reconciled(world: DataWorld):
     die(world, "kept", b"a,b\n1,\x00\n")
     assert (reconciled(world), states(world), versions(world)) == (Reconciliation(aborted=1), ["FAILED"], 0)
