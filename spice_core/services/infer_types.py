@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spice_core.domain.corrections import ColumnCorrection, apply_corrections
-from spice_core.domain.inference import ColumnType, complex_type, infer_types, plain_type
+from spice_core.domain.corrections import ColumnCorrection, apply_corrections, readings_asked
+from spice_core.domain.inference import STATED_TYPES, ColumnType, complex_type, infer_types, plain_type, stated_readings
 from spice_core.domain.key_candidates import composite_keys, rank, single_keys
 from spice_core.domain.text_dialects import unique_names
 from spice_core.errors import InvalidInput
@@ -20,15 +20,6 @@ _EXACT_CHECKS = 12
 _KEPT_CANDIDATES = 5
 _SAMPLES = 10
 _MOST_ROWS = 100_000
-_STATED: Mapping[str, str | None] = {
-    "string": None,
-    "boolean": "boolean",
-    **dict.fromkeys(("integer", "decimal", "double"), "number_us"),
-    "date": "date_ymd",
-    "dateTime": "date_time_ymd",
-    "time": "time",
-}
-"""The types that a source may state, and how its texts of them are read."""
 _RISK_TEXT = {
     "no_sample_rows": "there are no rows to learn from",
     "all_values_empty": "the column has no values",
@@ -98,14 +89,13 @@ class InferTypes:
 
         `stated` are the types by column that the source itself gives. Raises `InvalidInput` as `apply_corrections`.
         """
-        evidence = self._tables.profile(table, columns)
-        types = infer_types(evidence)
-        said = {correction.column for correction in corrections}
-        own = [_as_stated(name, stated[name]) for name in columns if stated.get(name) in _STATED and name not in said]
-        if own or corrections:
-            types = apply_corrections(types, [*own, *corrections], evidence=evidence)
-            types |= {entry.column: replace(types[entry.column], reason="the file states it") for entry in own}
-        return InferredTable(types, evidence)
+        own = {column: kind for column, kind in stated.items() if kind in STATED_TYPES}
+        asked: dict[str, tuple[str, ...]] = readings_asked(corrections)
+        for column, kind in own.items():
+            asked[column] = (*asked.get(column, ()), *stated_readings(kind))
+        evidence = self._tables.profile(table, columns, asked=asked)
+        types = infer_types(evidence, stated=own)
+        return InferredTable(apply_corrections(types, corrections, evidence=evidence), evidence)
 
     def of_rows(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, include_complex: bool = False) -> dict[str, Any]:
         """Analyze rows given as JSON values; return the funnel's answer: columns, risk_summary, risk_policy.
@@ -163,10 +153,6 @@ class InferTypes:
 
     def _first_rows(self, table: Path, columns: Sequence[str]) -> list[Mapping[str, Any]]:
         return [row for batch in self._tables.rows(table, columns, limit=_SAMPLED_ROWS) for row in batch]
-
-
-def _as_stated(column: str, type_name: str) -> ColumnCorrection:
-    return ColumnCorrection(column, type=type_name, reading=_STATED[type_name], null_words=())
 
 
 def column_report(found: InferredTable, name: str, *, include_complex: bool | None = None) -> dict[str, Any]:

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from spice_core.domain.datasets import ClassMapping, Column, Dataset, DatasetVersion, FieldMapping
+from spice_core.domain.datasets import ClassMapping, Dataset, DatasetVersion, FieldMapping
+from spice_core.domain.references import ReferenceTarget
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.suggestions import Reference, class_definition, class_name, predicate_name, property_names
 from spice_core.errors import DatasetNotFound
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import TableEngine
+from spice_core.services.find_references import FindReferences
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_registry import mapping_id_of
 
-_SHARE = 0.8
-_KEY_TYPES = frozenset({"string", "integer", "uuid", "date", "dateTime", "email"})
 _MOST_REFERENCES = 20
 
 
@@ -29,24 +30,14 @@ class Suggestion:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A dataset that has become a class: the columns that are its key."""
-
-    dataset: Dataset
-    version: DatasetVersion
-    class_id: str
-    key: tuple[str, ...]
-
-
 class SuggestMapping:
     """Suggestions from types, key candidates, and the datasets and mappings that are there."""
 
     def __init__(self, *, registry: Registry, reading: ReadDatasets, tables: TableEngine, commands: CommandService) -> None:
         self._registry = registry
         self._reading = reading
-        self._tables = tables
         self._commands = commands
+        self._finding = FindReferences(registry=registry, reading=reading, tables=tables)
 
     def suggest(
         self, database: str, dataset_id: str, *, version_id: str | None = None, class_id: str | None = None
@@ -81,20 +72,18 @@ class SuggestMapping:
         return Suggestion(definition, mapping, references, tuple(_notes(version, key, references)))
 
     def references(self, database: str, dataset: Dataset, version: DatasetVersion) -> Iterator[Reference]:
-        """Yield the columns whose values are keys of another dataset that has become a class.
+        """Yield the columns whose values are keys of another dataset that has become a class (see `FindReferences`)."""
+        targets = {
+            (target.dataset_id, target.key): (target, version, class_id)
+            for target, version, class_id in self._targets(database, dataset)
+        }
+        pairs = [(target, other) for target, other, _ in targets.values()]
+        found = self._finding.to_targets(database, version, pairs, own=dataset.dataset_id)
+        for target, reference in islice(found, _MOST_REFERENCES):
+            class_id = targets[target.dataset_id, target.key][2]
+            yield Reference(reference.columns, target.dataset_id, class_id, target.key, reference.given, reference.found)
 
-        Text needs four fifths of its values to be found; numbers also a name that says so, for small numbers are in every key.
-        """
-        table, count = self._reading.table(database, version), 0
-        for target in self._targets(database, dataset):
-            other = self._reading.table(database, target.version)
-            for columns in _candidates(version, target):
-                given, found = self._tables.overlap(table, columns, other=other, other_columns=target.key)
-                if given and found >= _SHARE * given and count < _MOST_REFERENCES:
-                    count += 1
-                    yield Reference(columns, target.dataset.dataset_id, target.class_id, target.key, given, found)
-
-    def _targets(self, database: str, dataset: Dataset) -> Iterator[_Target]:
+    def _targets(self, database: str, dataset: Dataset) -> Iterator[tuple[ReferenceTarget, DatasetVersion, str]]:
         mappings = [entry for entry in self._registry.mappings(database) if entry.branch == dataset.branch]
         class_ids = frozenset(entry.class_id for entry in mappings)
         ontology = self._commands.settled.ontology(database, dataset.branch, class_ids, fresh=True)
@@ -102,7 +91,8 @@ class SuggestMapping:
             other = self._registry.dataset(database, mapping.dataset_id)
             key = _key_columns(mapping, ontology)
             if other is not None and other.latest is not None and other.dataset_id != dataset.dataset_id and key:
-                yield _Target(other, other.latest, mapping.class_id, key)
+                target = ReferenceTarget(other.dataset_id, other.name, key, other.latest.columns)
+                yield target, other.latest, mapping.class_id
 
     def _version(self, database: str, dataset_id: str, version_id: str | None) -> tuple[Dataset, DatasetVersion]:
         dataset = self._registry.dataset(database, dataset_id)
@@ -119,28 +109,6 @@ def _key_columns(mapping: ClassMapping, ontology: Ontology) -> tuple[str, ...]:
     sources = {field.target_field: field.source_fields[0] for field in mapping.fields}
     key = ontology.resolve(mapping.class_id).primary_key
     return tuple(sources[name] for name in key) if set(key) <= set(sources) else ()
-
-
-def _candidates(version: DatasetVersion, target: _Target) -> Iterator[tuple[str, ...]]:
-    types = {column.name: column.type for column in version.columns}
-    kinds = {column.name: column.type for column in target.version.columns}
-    if len(target.key) > 1:
-        if all(types.get(name) == kinds.get(name) for name in target.key):
-            yield target.key
-        return
-    kind = kinds.get(target.key[0])
-    for column in version.columns:
-        if column.type == kind and kind in _KEY_TYPES and _may_refer(column, target, kind):
-            yield (column.name,)
-
-
-def _may_refer(column: Column, target: _Target, kind: str) -> bool:
-    distinct = int(column.statistics.get("unique_count", 2))
-    if kind != "integer":
-        return distinct > 1
-    name = column.name.casefold().replace("_", "")
-    key, singular = target.key[0].casefold().replace("_", ""), class_name(target.dataset.name).casefold()
-    return name in {key, singular + key, f"{singular}id"} or (singular in name and name != key)
 
 
 def _notes(version: DatasetVersion, key: tuple[str, ...], references: tuple[Reference, ...]) -> Iterator[str]:

@@ -11,14 +11,16 @@ from dataclasses import replace
 from spice_core.domain.inference.booleans import boolean_type
 from spice_core.domain.inference.calendar import compact_date_type, date_time_type, date_type
 from spice_core.domain.inference.column_types import ColumnType, Evidence, given_values
+from spice_core.domain.inference.conventions import settled
 from spice_core.domain.inference.null_words import is_null_word
 from spice_core.domain.inference.numbers import number_type
 from spice_core.domain.inference.risks import risks_of
-from spice_core.domain.inference.stated import stated_readings, stated_type
+from spice_core.domain.inference.stated import STATED_TYPES, stated_readings, stated_type
 from spice_core.domain.inference.texts import code_hint, identifier_type, text_type
 
 __all__ = [
     "COMPLEX_TYPES",
+    "STATED_TYPES",
     "ColumnType",
     "Evidence",
     "complex_type",
@@ -46,6 +48,7 @@ def infer_types(evidence: Mapping[str, Evidence], *, stated: Mapping[str, str] |
         column: stated_type(column, said[column], facts) if column in said else infer_type(column, facts)
         for column, facts in evidence.items()
     }
+    found = settled(found, evidence)
     nulls_elsewhere = {word for entry in found.values() if entry.reading for word in entry.null_words}
     for column, entry in found.items():
         if entry.reading is None and column not in said:

@@ -58,6 +58,20 @@ def number_type(column: str, facts: Evidence, given: int) -> ColumnType | None:
     return _with_meaning(chosen, facts, given)
 
 
+def retyped_number(entry: ColumnType, reading: str, facts: Evidence) -> ColumnType:
+    """Return the column under another notation that fits as many of its values."""
+    whole, fraction = (int(part or 0) for part in facts["digits"][reading])
+    kind, given = _type_of(facts["marks"], whole, fraction), facts["fits"][reading] + entry.rejected
+    return replace(
+        entry,
+        type=kind,
+        reading=reading,
+        scale=min(fraction, _MOST_SCALE),
+        is_percent=facts["marks"]["percent"] > 0 and kind != "integer",
+        reason=f"{facts['fits'][reading]} of {given} values are numbers{_notation(reading, facts['marks'])}",
+    )
+
+
 def _numbers_that_are_names(column: str, facts: Evidence, given: int) -> ColumnType | None:
     marks = facts["marks"]
     if is_phone_name(column) and facts["max_length"] >= 7 and not marks["percent"] and not marks["exponent"]:

@@ -8,7 +8,10 @@ _READINGS = {
     "boolean": "boolean",
     "date": "date_ymd",
     "dateTime": "date_time_ymd",
+    "time": "time",
 }
+STATED_TYPES = frozenset({"string", *_READINGS})
+"""Types that a source may state of a column; others are inferred."""
 _MOST_SCALE = 18
 
 
