@@ -30,7 +30,7 @@ from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.link_history import LinkHistory, link_edits, link_history, standing
-from spice_core.services.link_plan import LinkPlanner, SourcePlan
+from spice_core.services.link_plan import LinkPlanner, SourcePlan, note_shared
 from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks, changes_of, has_columns, has_moved
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
 from spice_core.services.objectify_turn import Turn, turn_of
@@ -139,6 +139,7 @@ class LinkInstances:
             result = self._check(job, found, turn, report)
             if result != FAIL:
                 self._write(job, written, turn, report)
+                job = replace(job, run=replace(job.run, seen_commit=self._seen(job)))
             run = _result(job.run, result, found, written, seconds=self._clock.monotonic() - started)
             self._is_registered(database, self._record(job.link_type, run, actor=actor).position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
@@ -271,13 +272,21 @@ class LinkInstances:
 
     def _moved(self, job: _Job, source: TableLinks, commit: str) -> Iterator[Sequence[Any]]:
         """The sources that came, or whose links changed, since the newest success, and those of rows whose targets came."""
-        link_type, predicate = job.link_type, job.link_type.predicate
-        commits = (commit, str(job.run.seen_commit))
-        ontology = self._ontology(link_type)
+        for sources, targets in self._moves(job.link_type, (commit, str(job.run.seen_commit))):
+            yield source.handles_of(sources, targets)
+
+    def _moves(self, link_type: LinkType, commits: tuple[str, str]) -> Iterator[tuple[list[str], list[str]]]:
+        ontology, own = self._ontology(link_type), link_type.link_type_id
         for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.class_id))):
-            yield source.handles_of([item.key for item in changes if has_moved(item, predicate)], [])
+            yield [item.key for item in changes if has_moved(item, link_type.predicate, besides=own)], []
         for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.target))):
-            yield source.handles_of([], [item.key for item in changes if item.before is None])
+            yield [], [item.key for item in changes if item.before is None]
+
+    def _seen(self, job: _Job) -> str:
+        """The graph as it is now, where nothing but this run moved anything since it began: else as it was then."""
+        begun, now = str(job.run.seen_commit), self._graph.view(job.link_type.database, job.link_type.branch).commit.id
+        moves = self._moves(job.link_type, (begun, now)) if isinstance(job.source, TableLinks) else ()
+        return begun if any(sources or targets for sources, targets in moves) else now
 
     def _ontology(self, link_type: LinkType) -> Ontology:
         class_ids = frozenset({link_type.class_id, link_type.target})
@@ -300,7 +309,7 @@ class LinkInstances:
         for plans in self._plans(job, tally, turn):
             report(LinkProgress(tally.counts["sources"], "checking"))
             if job.link_type.is_exclusive:
-                _note_shared(plans, owners, tally)
+                note_shared(plans, owners, tally)
         counts = tally.counts
         if job.is_full:
             counts.update({name: count for name, count in job.source.unreadable().items() if name not in counts and count})
@@ -364,16 +373,6 @@ class LinkInstances:
                 return False
             self._clock.sleep(_POLL_SECONDS)
         return True
-
-
-def _note_shared(plans: Sequence[SourcePlan], owners: dict[str, str], tally: Tally) -> None:
-    """Count the targets that several sources claim where each may have one only."""
-    for plan in plans:
-        for target in plan.targets:
-            other = owners.setdefault(target, plan.key)
-            if other != plan.key:
-                tally.counts["shared_target"] += 1
-                tally.sample("shared_target", target=target, sources=[other, plan.key], **plan.origins.get(target, {}))
 
 
 def _result(run: LinkRun, result: str, found: Tally, written: Tally, *, seconds: float) -> LinkRun:

@@ -144,6 +144,16 @@ class LinkPlanner:
         return self._graph.view(self._link_type.database, self._link_type.branch).get(keys) if keys else {}
 
 
+def note_shared(plans: Sequence[SourcePlan], owners: dict[str, str], tally: Tally) -> None:
+    """Count the targets that several sources claim where each may have one only."""
+    for plan in plans:
+        for target in plan.targets:
+            other = owners.setdefault(target, plan.key)
+            if other != plan.key:
+                tally.counts["shared_target"] += 1
+                tally.sample("shared_target", target=target, sources=[other, plan.key], **plan.origins.get(target, {}))
+
+
 def _first(targets: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Mapping[str, Any]:
     candidates, origin = next(iter(targets.items()))
     return {"target": candidates[0], **origin}

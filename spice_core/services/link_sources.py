@@ -186,10 +186,11 @@ def changes_of(
             after = page[-1].key
 
 
-def has_moved(change: Difference, predicate: str) -> bool:
-    """Whether the links of an object are not what they were: somebody changed them, or their target or the object went."""
-    before = change.before.links.get(predicate) if change.before is not None else ()
-    return change.after is not None and (change.before is None or change.after.links.get(predicate) != before)
+def has_moved(change: Difference, predicate: str, *, besides: str) -> bool:
+    """Whether the links of an object are not what link type `besides` left: somebody changed them, or it or their target went."""
+    if change.after is None or (change.after.provenance.source or {}).get("link_type_id") == besides:
+        return False
+    return change.before is None or change.after.links.get(predicate) != change.before.links.get(predicate)
 
 
 def has_columns(version: DatasetVersion, spec: TableSpec) -> bool:
