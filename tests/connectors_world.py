@@ -9,6 +9,7 @@ from google_server import CLIENT_ID, CLIENT_SECRET, GoogleServer, Sheet, Spreads
 from spice_core.adapters.google_sheets.connector import GoogleSheetsConnector
 from spice_core.adapters.google_sheets.options import GoogleOptions
 from spice_core.adapters.memory.secret_store import MemorySecretStore
+from spice_core.bootstrap.file_readers import source_files_of
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.connectors import ConnectorSource
 from spice_core.domain.datasets import DatasetVersion
@@ -18,6 +19,7 @@ from spice_core.services.fetch_source import FetchSource
 from spice_core.services.save_connections import ConnectionCommands
 from spice_core.services.submit_records import RecordCommands
 from spice_core.services.sync_connectors import SyncConnectors, SyncOutcome, SyncParts
+from spice_core.settings import load_settings
 from tests.data_world import DataWorld
 
 BUDGET = "budget_0123456789"
@@ -47,6 +49,7 @@ class ConnectorWorld(DataWorld):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.ingest = self.new_ingest(sources=source_files_of(load_settings(_env_file=None)))
         self.secrets = MemorySecretStore()
         self.records = RecordCommands(commands=self.path.commands, registry=self.registry)
 

@@ -25,7 +25,7 @@ def pause_seconds(attempts: int, *, jitter: float, asked: float | None = None) -
 
     `jitter` (0 to 1) shortens the pause by up to a quarter.
     """
-    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(max(attempts, 1) - 1, 30))
+    pause: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(max(attempts, 1) - 1, 30))
     return max(pause * (1 - jitter / 4), asked or 0.0)
 
 

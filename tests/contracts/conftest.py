@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from connector_places import sheet_place, table_place, watermark_place
 from dataset_places import datasets_over, local_objects, memory_datasets, s3_objects
 from deliveries import delivery_of, kafka_arrivals, kafka_delivery, memory_arrivals
 from event_log_world import World, world
@@ -32,6 +33,7 @@ from spice_core.adapters.memory.object_store import MemoryObjectStore
 from spice_core.adapters.memory.rate_limiter import MemoryRateLimiter
 from spice_core.adapters.memory.registry import MemoryRegistry
 from spice_core.adapters.memory.search_index import MemorySearchIndex
+from spice_core.adapters.memory.secret_store import MemorySecretStore
 from spice_core.adapters.memory.status_cache import MemoryStatusCache
 from spice_core.adapters.memory.work_ledger import MemoryWorkLedger
 from spice_core.adapters.otel.tracer import OtelTracer, otlp_processor
@@ -43,6 +45,8 @@ from spice_core.adapters.postgres.ledger import PostgresLedger
 from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
 from spice_core.adapters.postgres.registry import PostgresRegistry
 from spice_core.adapters.postgres.search_index import PostgresSearchIndex
+from spice_core.adapters.postgres.secret_cipher import SecretCipher
+from spice_core.adapters.postgres.secret_store import PostgresSecretStore
 from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
 from spice_core.adapters.redis.connection import RedisServer
 from spice_core.adapters.redis.rate_limiter import RedisRateLimiter
@@ -244,6 +248,18 @@ ADAPTERS: Mapping[str, Mapping[str, Opener]] = {
         "memory": _memory(MemoryRegistry),
         "postgres": _postgres(PostgresRegistry, database="clean_database"),
     },
+    "Connector": {
+        "google_sheets": sheet_place,
+        "sql": table_place,
+        "sql, by a watermark": watermark_place,
+    },
+    "SecretStore": {
+        "memory": _memory(MemorySecretStore),
+        "postgres": _postgres(
+            lambda pool: PostgresSecretStore(pool, cipher=SecretCipher(lambda: ["a key of these tests"])),
+            database="clean_database",
+        ),
+    },
     "RateLimiter": {
         "memory": _memory(lambda: MemoryRateLimiter(SystemClock())),
         "redis": _redis(RedisRateLimiter),
@@ -282,6 +298,8 @@ lineage = _each("LineageStore")
 audit = _each("AuditStore")
 projection = _each("CommandStatuses", "LineageStore", "AuditStore")
 registry = _each("Registry")
+secrets = _each("SecretStore")
+place_outside = _each("Connector")
 limiter = _each("RateLimiter")
 cache = _each("StatusCache")
 delivery = _each("EventFeed")
