@@ -92,7 +92,7 @@ def _records(data: bytes, delimiter: str, quote: str, *, line: int, start: int) 
         offsets.append(offsets[-1] + len(raw) + 1)
     offsets[-1] = start + len(data)
     parsed = parse_with_lines(data.decode(errors="replace").replace("\r\n", "\n"), delimiter, quote)
-    ends = [before for before, _ in parsed[1:]] + [len(offsets) - 1]
+    ends = [*(before for before, _ in parsed[1:]), len(offsets) - 1][: len(parsed)]
     return [
         Record(cells, line + before, offsets[before], offsets[after]) for (before, cells), after in zip(parsed, ends, strict=True)
     ]
