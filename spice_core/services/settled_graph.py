@@ -68,6 +68,8 @@ class SettledGraph:
         found = self._try_view(database, branch)
         if found is None and self._may_come(database, branch):
             found = self._settled(database, lambda: self._try_view(database, branch), is_enough=lambda view: view is not None)
+        if found is None:
+            found = self._try_view(database, branch)  # it may have come between the two looks
         if found is not None:
             return found
         if database not in self._graph.databases():
