@@ -124,3 +124,8 @@ class ConnectorWorld(DataWorld):
     def records_of(self, kind: RecordKind) -> list[Mapping[str, Any]]:
         """Return the documents of a kind."""
         return [record.document for record in self.registry.records("shop", kind)]
+
+    def close(self) -> None:
+        for connector in self.connectors.values():
+            connector.close()
+        super().close()
