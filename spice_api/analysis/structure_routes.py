@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 
 from spice_api.analysis.structure_schemas import (
     FileStructureBody,
@@ -17,6 +17,7 @@ from spice_api.analysis.structure_schemas import (
     structure_of,
 )
 from spice_api.dependencies import PlatformDep
+from spice_api.edge import edge_of
 from spice_api.json_route import StrictJsonRoute
 from spice_core.bootstrap import state_directory
 from spice_core.services.analyze_structure import AnalyzedSheet, AnalyzeStructure, sheet_of
@@ -46,12 +47,14 @@ def analyze_grid(body: GridBody, structures: StructuresDep) -> StructureBody:
 
 @router.post("/analyze/excel")
 def analyze_file(
+    request: Request,
     structures: StructuresDep,
     file: Annotated[UploadFile, File(description="A workbook (xlsx, xls, ods) or a text table; told by its content.")],
     sheet: Annotated[str | None, Form(max_length=255, description="Left out: all sheets that are not hidden or empty.")] = None,
 ) -> FileStructureBody:
     """Find the tables in every sheet of a workbook, or in a text file."""
-    return file_body(structures.of_file(_chunks(file.file), sheet=sheet))
+    with edge_of(request.scope).uploads.required_place():
+        return file_body(structures.of_file(_chunks(file.file), sheet=sheet))
 
 
 @router.post("/patch")
