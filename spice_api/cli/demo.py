@@ -13,6 +13,7 @@ from spice_api.cli.tour.findings import Findings
 from spice_api.cli.tour.loading import load
 from spice_api.cli.tour.proof import prove
 from spice_api.cli.tour.questions import ask, correct, explain
+from spice_api.cli.tour.report import bring_in_report
 from spice_api.cli.tour.stage import Stage, stage
 from spice_api.cli.tour.tables import DemoTables
 from spice_core.bootstrap import Platform
@@ -63,7 +64,9 @@ def _tour(place: Stage, parts: Platform, *, tables: DemoTables, findings: Findin
         flight = explain(parts, second, tables, findings=findings, console=screen)
         _title(screen, 5, "a correction, and a conflict")
         correct(api, second, flight, findings=findings, console=screen)
-        _title(screen, 6, "rebuild the search index from the log")
+        _title(screen, 6, "a messy workbook, and the next month of it")
+        bring_in_report(api, parts, place, second, findings=findings, console=screen)
+        _title(screen, 7, "rebuild the search index from the log")
         prove(parts, [first, second], findings=findings, console=screen)
     finally:
         api.close()

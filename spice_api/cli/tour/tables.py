@@ -34,8 +34,7 @@ class DemoTables:
 
     def lines(self, name: str) -> Iterator[dict[str, str]]:
         """Yield the rows of one table as the file has them."""
-        table = next(table for table in self.tables if table.name == name)
-        yield from csv.DictReader(_text_lines(table.chunks()))
+        yield from rows_of(next(table for table in self.tables if table.name == name))
 
     def column(self, name: str, column: str) -> set[str]:
         """Return the values of one column."""
@@ -66,6 +65,11 @@ class DemoTables:
     def _values(self, column: str) -> Iterator[str]:
         place = FlightRow._fields.index(column)
         return (row[place] for row in self.flights)
+
+
+def rows_of(table: DemoTable) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table as its file has them."""
+    yield from csv.DictReader(_text_lines(table.chunks()))
 
 
 def _text_lines(chunks: Iterator[bytes]) -> Iterator[str]:
