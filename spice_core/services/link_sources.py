@@ -188,7 +188,9 @@ def changes_of(
 
 def has_moved(change: Difference, predicate: str, *, besides: str) -> bool:
     """Whether the links of an object are not what link type `besides` left: somebody changed them, or it or their target went."""
-    if change.after is None or (change.after.provenance.source or {}).get("link_type_id") == besides:
+    if change.after is None:
+        return True
+    if (change.after.provenance.source or {}).get("link_type_id") == besides:
         return False
     return change.before is None or change.after.links.get(predicate) != change.before.links.get(predicate)
 

@@ -52,6 +52,7 @@ def keys(world: DataWorld) -> KeySpecs:
 
 
 def test_a_gate_passes_only_after_the_commands_completed(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    """must_hold 31: a gate is PASS only after the commands completed."""
     mapping = world.map(world.upload("people", csv_of(COLUMNS, ROWS)), "Person", FIELDS)
     seen: list[int] = []
     original = type(world.path.commands).bulk
@@ -68,7 +69,8 @@ def test_a_gate_passes_only_after_the_commands_completed(world: DataWorld, monke
     assert [check["code"] for check in document["checks"]] == ["OBJECT_TYPE_SCHEMA_HASH_MISMATCH", "COMMANDS_COMPLETED"]
 
 
-def test_a_run_whose_commands_fail_leaves_a_failed_gate(world: DataWorld):
+def test_a_removed_row_whose_instance_is_still_linked_fails_with_the_reason_and_is_tried_again(world: DataWorld):
+    """must_hold 31: removed rows follow the policy; what refuses is named, and no gate says PASS."""
     link = {"predicate": "boss", "target": "Person", "cardinality": "n:1", "label": "boss"}
     world.path.commands.create_class("shop", "main", a_class("Pet", text("id", primaryKey=True), relationships=[link]))
     world.work()
@@ -86,6 +88,22 @@ def test_a_run_whose_commands_fail_leaves_a_failed_gate(world: DataWorld):
     world.work()
     run = world.objectify.run("shop", mapping)
     assert (run.state, run.deleted, gates(world, mapping)[0][0]) == ("succeeded", 1, "PASS")
+
+
+def test_a_row_that_is_rejected_keeps_what_the_last_good_row_made_and_is_counted(world: DataWorld):
+    """must_hold 25: what does not fit is a counted reject with its reason, never silence."""
+    link = {"predicate": "boss", "target": "Person", "cardinality": "n:1", "label": "boss"}
+    pet = a_class("Pet", text("id", primaryKey=True), text("name", constraints={"maxLength": 4}), relationships=[link])
+    world.path.commands.create_class("shop", "main", pet)
+    world.work()
+    version = world.upload("pets", csv_of(("id", "name"), [("p1", "Rex"), ("p2", "Tom")]))
+    mapping = world.map(version, "Pet", {"id": "id", "name": "name"})
+    world.objectify.run("shop", mapping)
+    world.upload("pets", csv_of(("id", "name"), [("p1", "Rexington"), ("p2", "Tim")]))
+    run = world.objectify.run("shop", mapping)
+    assert (run.state, run.updated, run.rejected, run.deleted, run.reasons) == ("succeeded", 1, 1, 0, {"name: invalid": 1})
+    assert {name: found["name"] for name, found in world.instances("Pet").items()} == {"p1": "Rex", "p2": "Tim"}
+    assert (run.samples[0]["row"], run.samples[0]["field"]) == (1, "name")
 
 
 def test_a_version_with_other_columns_is_refused_with_what_differs_until_the_mapping_is_saved_again(world: DataWorld):

@@ -164,6 +164,7 @@ def test_repeated_rows_stop_the_run_where_the_policy_says_so(world: DataWorld):
 def test_rows_that_break_the_cardinality_are_refused_by_name_before_anything_is_written(
     world: DataWorld, cardinality: str, rows: list[tuple[Any, ...]], reason: str
 ):
+    """must_hold 9: a relationship that breaks its cardinality is refused with a clear error; nothing is dropped silently."""
     found = run(world, joined(world, [*rows, ("s3", 3)], cardinality=cardinality))
     assert (found.result, links(world)) == ("FAIL", {})
     assert (found.statistics[reason], found.samples[0]["reason"]) == (1, reason)
@@ -178,6 +179,7 @@ def test_targets_with_one_source_change_hands(world: DataWorld):
 
 
 def test_a_foreign_key_knows_its_sources_by_the_mapping_and_moves_with_it(world: DataWorld):
+    """must_hold 8: a changed foreign key moves the link, too."""
     columns = ("id", "name", "tutor")
     version = world.upload("students", csv_of(columns, [("s1", "Ann", 1), ("s2", "Bob", None), ("s3", "Cy", 2)]))
     world.objectify.run("shop", world.map(version, "Student", {"id": "id", "name": "name"}))
@@ -230,6 +232,33 @@ def test_link_edits_survive_the_next_versions_until_they_are_withdrawn(world: Da
         edits(world).withdraw("shop", link_type, source="s1", target="3")
     with pytest.raises(InstanceNotFound):
         edits(world).save("shop", link_type, source="s1", target="77", edit_type="ADD")
+
+
+@pytest.mark.parametrize("runs_between", [True, False])
+def test_ends_that_went_and_came_again_get_their_links_back(world: DataWorld, *, runs_between: bool):
+    """must_hold 8: graph and data agree after any mix, though no row of the links changed."""
+    link_type = joined(world, [("s1", 1), ("s2", 2)])
+    run(world, link_type)
+    for class_id, identity, data in (("Student", "s1", {"id": "s1"}), ("Course", "2", {"number": 2})):
+        number = world.path.graph.view("shop", "main").get([f"{class_id}/{identity}"])[f"{class_id}/{identity}"].sequence_number
+        world.path.commands.delete_instance("shop", "main", class_id, identity, expected_seq=number)
+        world.work()
+        if runs_between:
+            assert run(world, link_type).result == "FAIL"
+        world.path.commands.create_instance("shop", "main", class_id, data)
+        world.work()
+    found = run(world, link_type)
+    assert (found.result, links(world)) == ("PASS", {"s1": ["1"], "s2": ["2"]})
+
+
+def test_a_person_who_changes_links_directly_is_put_right_by_the_next_run(world: DataWorld):
+    link_type = joined(world, [("s1", 1), ("s2", 2)])
+    run(world, link_type)
+    number = world.path.graph.view("shop", "main").get(["Student/s1"])["Student/s1"].sequence_number
+    world.path.commands.update_instance("shop", "main", "Student", "s1", {"takes": ["Course/3"]}, expected_seq=number)
+    world.work()
+    assert run(world, link_type).statistics["sources"] == 1
+    assert links(world) == {"s1": ["1"], "s2": ["2"]}
 
 
 def test_a_run_that_died_is_finished_by_the_next_one_whatever_came_between(world: DataWorld):
