@@ -184,3 +184,14 @@ def test_reconciliation_of_a_healthy_platform_finds_nothing(bff: httpx2.Client, 
     answer = bff.post("/pipelines/ingest-requests/reconcile?limit=1000&stale_seconds=86400")
     assert answer.status_code == 200, answer.text
     assert set(answer.json()["data"]) == {"published", "outbox_repaired", "aborted", "committed_tx", "skipped"}
+
+
+def test_a_place_that_the_operator_did_not_allow_is_not_watched(bff: httpx2.Client, database: str) -> None:
+    url = f"/pipelines/watched-places?db_name={database}"
+    for place in ("/etc", "objects:inbox", "../x"):
+        refused = bff.post(url, json={"place_id": "inbox", "place": place})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert "SPICE_WATCH_ROOTS" in refused.json()["detail"]
+    assert bff.get(url).json()["data"]["places"] == []
+    assert bff.get(f"/pipelines/watched-places/inbox/files?db_name={database}").status_code == 404
+    assert bff.delete(f"/pipelines/watched-places/inbox?db_name={database}").status_code == 404
