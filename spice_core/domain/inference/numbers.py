@@ -62,7 +62,7 @@ def retyped_number(entry: ColumnType, reading: str, facts: Evidence) -> ColumnTy
     """Return the column under another notation that fits as many of its values."""
     whole, fraction = (int(part or 0) for part in facts["digits"][reading])
     kind, given = _type_of(facts["marks"], whole, fraction), facts["fits"][reading] + entry.rejected
-    return replace(
+    retyped = replace(
         entry,
         type=kind,
         reading=reading,
@@ -70,6 +70,7 @@ def retyped_number(entry: ColumnType, reading: str, facts: Evidence) -> ColumnTy
         is_percent=facts["marks"]["percent"] > 0 and kind != "integer",
         reason=f"{facts['fits'][reading]} of {given} values are numbers{_notation(reading, facts['marks'])}",
     )
+    return _with_meaning(retyped, facts, given)
 
 
 def _numbers_that_are_names(column: str, facts: Evidence, given: int) -> ColumnType | None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
-from spice_core.domain.inference import ColumnType
+from spice_core.domain.inference import ColumnType, complex_type, plain_type
 from spice_core.domain.values import TYPE_NAMES
 from spice_core.errors import InvalidInput
 from spice_core.ports.table_engine import Dialect
@@ -40,7 +40,7 @@ def infer(engine: DuckDBTableEngine, folder: Path) -> InferTypes:
 def table_of(engine: DuckDBTableEngine, folder: Path, columns: dict[str, list[str]]) -> Any:
     path = folder / "x.csv"
     rows = list(zip(*columns.values(), strict=True))
-    quoted = [[f'"{cell!s}"' for cell in row] for row in rows]
+    quoted = [['"' + str(cell).replace('"', '""') + '"' for cell in row] for row in rows]
     path.write_text(csv_of(list(columns), quoted), encoding="utf-8")
     return engine.read_text_table(path, Dialect(",", '"', "utf-8", 0), into=folder / "x.parquet")
 
@@ -86,17 +86,157 @@ CASES: dict[str, tuple[list[str], str]] = {
 }
 
 
+SCRIPTS: dict[str, tuple[list[str], str]] = {
+    "b_fr": (["Oui", "Non"], "boolean"),
+    "b_es": (["Sí", "No"], "boolean"),
+    "b_pt": (["Sim", "Não"], "boolean"),
+    "b_nl": (["ja", "nee"], "boolean"),
+    "b_ko2": (["O", "X"], "boolean"),
+    "b_ja": (["はい", "いいえ"], "boolean"),
+    "b_zh": (["是", "否"], "boolean"),
+    "b_zh2": (["有", "无"], "boolean"),
+    "b_wahr": (["WAHR", "FALSCH"], "boolean"),
+    "b_ru": (["да", "нет"], "boolean"),
+    "b_ja2": (["○", "×"], "boolean"),  # noqa: RUF001 - the sign that is written
+    "hemisphere": (["S", "N"], "string"),
+    "d_ko2": (["2024. 1. 31.", "2024. 2. 5."], "date"),
+    "d_ko3": (["2024.01.31(수)", "2024.02.05(월)"], "date"),
+    "d_reiwa": (["令和6年1月31日", "令和元年5月1日"], "date"),
+    "d_r6": (["R6.1.31", "H31.4.30"], "date"),
+    "d_de": (["31. Januar 2024", "5. März 2024"], "date"),
+    "d_de2": (["31. Jan. 2024", "5. Dez. 2024"], "date"),
+    "d_fr": (["31 janvier 2024", "5 août 2024", "1er mars 2024"], "date"),
+    "d_es": (["31 de enero de 2024", "5 de febrero de 2024"], "date"),
+    "d_pt": (["31 de janeiro de 2024", "5 de março de 2024"], "date"),
+    "d_en2": (["31-Jan-24", "05-Feb-24"], "date"),
+    "d_en3": (["Wednesday, 31 January 2024", "Monday, 5 February 2024"], "date"),
+    "d_hu": (["2024. január 31.", "2024. február 5."], "date"),
+    "d_ru": (["31 января 2024", "5 февраля 2024"], "date"),
+    "d_yy": (
+        [
+            "24-01-01",
+            "24-01-04",
+            "24-01-07",
+            "24-01-10",
+            "24-01-13",
+            "24-01-16",
+            "24-01-19",
+            "24-01-22",
+            "24-01-25",
+            "24-01-28",
+            "24-02-01",
+            "24-02-04",
+            "24-02-07",
+            "24-02-10",
+            "24-02-13",
+            "24-02-16",
+            "24-02-19",
+            "24-02-22",
+            "24-02-25",
+            "24-02-28",
+            "24-03-01",
+            "24-03-04",
+            "24-03-07",
+            "24-03-10",
+            "24-03-13",
+            "24-03-16",
+            "24-03-19",
+            "24-03-22",
+            "24-03-25",
+            "24-03-28",
+        ],
+        "date",
+    ),
+    "d_mixed": (["2024-01-31", "31/01/2024", "5 Feb 2024", "28.02.2024"], "date"),
+    "d_full": (["２０２４年１月３１日", "２０２４年２月５日"], "date"),
+    "order_date": (["45322", "45323", "45400"], "date"),
+    "t_ko": (["2024-01-31 오후 3:05", "2024-02-05 오전 11:00:15"], "dateTime"),
+    "t_zh": (["2024年1月31日 15时30分", "2024年2月5日 9时05分"], "dateTime"),
+    "t_rfc": (["Wed, 31 Jan 2024 12:30:15 +0100", "Mon, 05 Feb 2024 10:00:00 GMT"], "dateTime"),
+    "t_de": (["31.01.2024 12:30", "05.02.2024 08:15"], "dateTime"),
+    "t_compact": (["20240131T123000Z", "20240205T101500Z"], "dateTime"),
+    "t_mixed": (["2024-01-31 10:00:00", "2024-02-05"], "dateTime"),
+    "t_comma": (["2024-01-31 10:00:00,123", "2024-01-31 10:00:01,456"], "dateTime"),
+    "pct_de": (["12,5 %", "7,25 %"], "decimal"),
+    "swiss": (["1'234.50", "12'345'678.10"], "decimal"),
+    "indian": (["1,23,456.50", "12,34,567.25"], "decimal"),
+    "nbsp": (["1 234,50", "12 345,75"], "decimal"),
+    "thin": (["1\u2009234.5", "12\u2009345.5"], "decimal"),
+    "trail": (["12.50-", "3.25"], "decimal"),
+    "unim": (["\u221212.5", "3.5"], "decimal"),
+    "notphone": (["555-12", "123-45"], "string"),
+    "version": (["1.2.3", "1.10.0", "2.0.1"], "string"),
+    "ym": (["2024-01", "2024-02"], "string"),
+    "score": (["3-1", "2-0", "1-1"], "string"),
+    "age18": (["18+", "16+", "12+"], "string"),
+    "frac": (["1/2", "3/4"], "string"),
+    "ratio": (["1:2", "2:3"], "string"),
+    "m_mix": (["$5.00", "€6.00", "£7.50"], "string"),
+}
+
+FINEST: dict[str, tuple[list[str], str]] = {
+    "m_usd": (["$1,234.50", "$7.00", "-$3.10"], "money"),
+    "m_eur": (["1.234,50 €", "7,25 €"], "money"),
+    "m_won": (["1,000원", "25,300원"], "money"),
+    "m_chf": (["CHF 1'234.50", "CHF 7.00"], "money"),
+    "m_sek": (["1 234,50 kr", "99,00 kr"], "money"),
+    "m_brl": (["R$ 1.234,50", "R$ 7,00"], "money"),
+    "m_inr": (["₹1,23,456.00", "₹500.00"], "money"),
+    "phone2": (["(212) 555-0123", "(415) 555-2671"], "phone"),
+    "fone": (["030 123456", "089 1234567"], "phone"),
+    "coord": (["37.5665, 126.9780", "35.1796, 129.0756"], "coordinate"),
+    "arr": (['["a","b"]', '["c"]'], "array"),
+    "obj": (['{"a":1}', '{"a":2,"b":[1]}'], "object"),
+    "addr": (["12 Main Street, Springfield", "450 Fifth Avenue, New York", "1600 Pennsylvania Ave NW"], "address"),
+    "addr_ko": (["서울특별시 중구 세종대로 110", "부산광역시 연제구 중앙대로 1001"], "address"),
+    "grade": (["A", "B", "C", "A"], "enum"),
+}
+
+
 @pytest.fixture(scope="module")
 def inferred_cases(engine: DuckDBTableEngine, infer: InferTypes, folder: Path) -> dict[str, ColumnType]:
-    columns = {name: (values * 24)[:24] for name, (values, _) in CASES.items()}
+    columns = {name: (values * 48)[:48] for name, (values, _) in {**CASES, **SCRIPTS, **FINEST}.items()}
     return types(engine, infer, folder, columns)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *SCRIPTS])
 def test_the_type_of_a_column_is_what_a_reader_would_say(inferred_cases: dict[str, ColumnType], name: str):
     found = inferred_cases[name]
-    assert (found.type, found.rejected) == (CASES[name][1], 0)
+    assert (found.type, found.rejected) == ({**CASES, **SCRIPTS}[name][1], 0)
     assert found.type in TYPE_NAMES
+
+
+@pytest.mark.parametrize("name", FINEST)
+def test_the_finest_type_of_a_column_is_told_beside_the_one_it_is_kept_in(inferred_cases: dict[str, ColumnType], name: str):
+    found = inferred_cases[name]
+    assert complex_type(found) == FINEST[name][1]
+    assert found.rejected == 0
+    assert plain_type(found) in {"string", "decimal", "integer"}
+
+
+def test_a_currency_is_named_and_an_open_sign_is_said_to_be_open(engine: DuckDBTableEngine, infer: InferTypes, folder: Path):
+    columns = {"yen": ["¥1,000", "¥2,500"] * 12, "euro": ["1.234,50 €", "7,25 €"] * 12, "mixed": ["$5.00", "€6.00"] * 12}
+    found = types(engine, infer, folder, columns)
+    assert (found["euro"].type, found["euro"].metadata["currencies"]) == ("decimal", ["EUR"])
+    assert set(found["yen"].metadata["currencies"]) == {"JPY", "CNY"}
+    assert "ambiguous_type_candidates" in found["yen"].risks
+    assert "JPY or CNY" in found["yen"].reason
+    assert (found["mixed"].type, set(found["mixed"].metadata["currencies"])) == ("string", {"USD", "EUR"})
+
+
+def test_an_open_order_or_decimal_sign_is_settled_by_the_other_columns(
+    engine: DuckDBTableEngine, infer: InferTypes, folder: Path
+):
+    columns = {
+        "booked": [f"{n % 12 + 1:02}/{n % 11 + 1:02}/2024" for n in range(40)],
+        "paid": [f"{n % 28 + 1:02}/{n % 11 + 1:02}/2024" for n in range(40)],
+        "amount": [f"{n},50" for n in range(40)],
+        "visitors": [f"{n + 1}.{n * 7 % 900 + 100}" for n in range(40)],
+    }
+    found = types(engine, infer, folder, columns)
+    assert (found["booked"].reading, found["booked"].is_ambiguous) == ("date_dmy", False)
+    assert "the other dates of the table do" in found["booked"].reason
+    assert (found["visitors"].type, found["visitors"].reading) == ("integer", "number_eu")
 
 
 def test_one_unambiguous_day_settles_the_order_of_a_column(engine: DuckDBTableEngine, infer: InferTypes, folder: Path):
