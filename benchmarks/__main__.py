@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("log_append", "log_append_s3", "log_replay", "worker_apply", "multi_hop", "objectify", "relay", "index", "inference")
+BENCHMARKS = (
+    "log_append",
+    "log_append_s3",
+    "log_replay",
+    "worker_apply",
+    "multi_hop",
+    "objectify",
+    "relay",
+    "index",
+    "inference",
+)
 
 
 def main() -> int:
