@@ -26,13 +26,12 @@ from spice_api.reading import BarrierDep
 from spice_api.route_rates import counts_as
 from spice_api.task_board import Report, Task
 from spice_api.waiting import SettlingDep
-from spice_core.bootstrap import Platform
+from spice_core.bootstrap import Platform, link_instances
 from spice_core.domain.catalogue_records import record_id_of
 from spice_core.domain.naming import MAIN
 from spice_core.domain.rates import WRITE
 from spice_core.services.edit_links import LinkEdits
 from spice_core.services.link_history import link_runs
-from spice_core.services.link_instances import LinkInstances
 from spice_core.services.save_link_types import LinkTypes
 
 router = APIRouter(prefix="/api/v1/link-types", tags=["links"], route_class=StrictJsonRoute)
@@ -209,7 +208,7 @@ def _types(platform: Platform) -> LinkTypes:
 
 def _start(platform: Platform, request: Request, database: str, link_type_id: str, *, full: bool, actor: str | None) -> Task:
     """Start a run on the task board."""
-    service = _service(platform)
+    service = link_instances(platform)
 
     def work(report: Report) -> dict[str, object]:
         run = service.run(
@@ -222,19 +221,3 @@ def _start(platform: Platform, request: Request, database: str, link_type_id: st
         return link_run_answer(run).model_dump(mode="json")
 
     return edge_of(request.scope).tasks.start("index links", work)
-
-
-def _service(platform: Platform) -> LinkInstances:
-    return LinkInstances(
-        registry=platform.registry,
-        datasets=platform.datasets,
-        tables=platform.tables,
-        graph=platform.graph,
-        lineage=platform.lineage,
-        commands=platform.commands,
-        statuses=platform.statuses,
-        work=platform.work,
-        log=platform.log,
-        clock=platform.clock,
-        ids=platform.ids,
-    )

@@ -26,7 +26,7 @@ _TIME = re.compile(
 )
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
-_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}")
+_PHONE = re.compile(r"[+(]{0,2}[0-9][0-9 ()./-]{1,30}(\s?(x|ext\.?)\s?[0-9]{1,6})?", re.IGNORECASE)
 _URI_STOPS = re.compile(r"[\s<>\"{}|\\^`]")
 
 FORMS: dict[str, tuple[re.Pattern[str], str]] = {

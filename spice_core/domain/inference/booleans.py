@@ -17,6 +17,8 @@ _NAME = re.compile(
 _NO_NAME = re.compile(r"hemisphere|direction|compass|quarter|grade|blood|country|state|sex|gender|player|winner", re.IGNORECASE)
 _PLAIN = frozenset({"true", "false", "yes", "1", "0"})
 _MOST_SPELLINGS = 12
+_LETTERS = ({"y", "n"}, {"t", "f"}, {"1", "0"}, {"j", "n"}, {"o", "n"}, {"s", "n"}, {"o", "x"})
+"""Single letters that people use beside each other; an O for yes and an F for false are of two languages, or codes."""
 
 
 def boolean_type(column: str, facts: Evidence, given: int) -> ColumnType | None:
@@ -70,6 +72,8 @@ def _is_plausible(column: str, words: set[str], trues: frozenset[str], falses: f
         return False
     if words <= {"0", "1"}:
         return has_name
+    if _is_short(words) and words & trues and words & falses and not any(pair <= words for pair in _LETTERS):
+        return False
     if words & trues and words & falses:
         return has_name or not (_is_short(words) and _NO_NAME.search(column))
     return words <= _PLAIN - {"1", "0"} or (has_name and not _is_short(words)) or (has_name and words <= {"y", "n", "t", "f"})

@@ -169,6 +169,7 @@ SCRIPTS: dict[str, tuple[list[str], str]] = {
     "ym": (["2024-01", "2024-02"], "string"),
     "score": (["3-1", "2-0", "1-1"], "string"),
     "age18": (["18+", "16+", "12+"], "string"),
+    "linestatus": (["O", "F", "F", "O"], "string"),
     "frac": (["1/2", "3/4"], "string"),
     "ratio": (["1:2", "2:3"], "string"),
     "m_mix": (["$5.00", "€6.00", "£7.50"], "string"),
