@@ -24,7 +24,7 @@ def narrow(monkeypatch, tmp_path):
 def test_error_box_is_folded(capsys):
     assert cli.run(["no-such-command"]) == cli.BAD_USAGE
     printed = capsys.readouterr().err
-    assert "worker, db, dataset, query" in " ".join(printed.replace("│", " ").split())
+    assert "worker, db, dataset, connector, query" in " ".join(printed.replace("│", " ").split())
     assert all(len(line) <= 80 for line in printed.splitlines())
 
 
