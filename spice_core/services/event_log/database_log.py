@@ -96,7 +96,9 @@ class DatabaseLog:
         unknown = [event_id for event_id in event_ids if tail.known(event_id) is None and tail.may_hold(event_key(event_id))]
         view = None
         if asked or unknown or tail.unfolded_events >= self._max_tail_events:
-            view = self._ledger.view(self.database, aggregates=asked, event_ids=unknown)
+            # The tail drops what this snapshot has folded, so it is asked for what the tail still knows, too.
+            in_tail = [event_id for event_id in event_ids if tail.known(event_id) is not None]
+            view = self._ledger.view(self.database, aggregates=asked, event_ids=[*unknown, *in_tail])
             self.counters.views += 1
             if self._reconcile(view) is not tail:
                 # The tail was built anew, so what it lacked before is not what it lacks now.

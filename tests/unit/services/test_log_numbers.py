@@ -52,3 +52,17 @@ def test_memory_for_numbers_is_bounded_between_batches(place: World) -> None:
 def test_a_number_that_nobody_asked_the_ledger_for_is_not_taken_for_0() -> None:
     with pytest.raises(LookupError):
         Tail().number_of("Instance|a")
+
+
+def test_a_repetition_is_known_where_another_process_folds_it_while_the_ledger_is_asked_for_something_else(place: World) -> None:
+    other = place.log()
+    other.append(DB, [command("old")], create=True)
+    other.fold(DB)
+    log = place.log()  # begins behind a past, so it knows of no key that it is new
+    first = command("a")
+    done = log.append(DB, [first])
+    other.fold(DB)
+    again = log.append(DB, [first, command("b")])
+    assert again.events[0].position == done.events[0].position
+    assert [event.event.sequence_number for event in again.events] == [1, 1]
+    assert other.verify(DB).is_intact
