@@ -6,11 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from spice_core.errors import Closed, LedgerUnavailable, Unavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+_HANGING_SECONDS = 15
+"""How long a process may stand still in the middle of a transaction before the server ends it and gives its locks to others."""
 
 
 class Postgres:
@@ -30,6 +34,7 @@ class Postgres:
             timeout=wait_seconds,
             reconnect_timeout=wait_seconds,
             kwargs={"application_name": "spice", "connect_timeout": max(2, round(wait_seconds))},
+            configure=_end_abandoned_transactions,
             open=True,
         )
 
@@ -54,7 +59,7 @@ class Postgres:
                 self._pool.putconn(connection)
         except PoolClosed as error:
             raise Closed("The PostgreSQL pool is closed.") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout) as error:
             raise unavailable(f"PostgreSQL does not answer: {str(error).strip() or type(error).__name__}") from error
 
     def _lend(self) -> Connection:
@@ -70,6 +75,12 @@ class Postgres:
         if not self._is_closed:
             self._is_closed = True
             self._pool.close()
+
+
+def _end_abandoned_transactions(connection: Connection) -> None:
+    connection.autocommit = True
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_HANGING_SECONDS}s'")
+    connection.autocommit = False
 
 
 def _is_stale(connection: Connection) -> bool:

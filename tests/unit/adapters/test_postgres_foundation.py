@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from spice_core.adapters.postgres import connection as connection_module
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import NOT_DURABLE, embedded_pid, start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import available_migrations, migrate
@@ -102,6 +103,27 @@ def test_a_cut_connection_is_the_callers_error_class_and_the_next_one_works(clea
     with pool.connection() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     pool.close()
+
+
+def test_a_process_that_hangs_in_a_transaction_lets_go_of_its_locks(clean_database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection_module, "_HANGING_SECONDS", 1)
+    hanging, other = Postgres(clean_database, max_size=1), Postgres(clean_database, max_size=1)
+    with other.connection() as connection:
+        connection.execute("CREATE TABLE held (id int); INSERT INTO held VALUES (1)")
+
+    def hang() -> None:
+        with hanging.connection(unavailable=GraphUnavailable) as held:
+            held.execute("SELECT id FROM held FOR UPDATE")
+            with other.connection() as connection:
+                assert connection.execute("SELECT id FROM held FOR UPDATE").fetchone() == (1,)
+            held.execute("SELECT 1")
+
+    with pytest.raises(GraphUnavailable):
+        hang()
+    with hanging.connection() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    hanging.close()
+    other.close()
 
 
 @pytest.fixture
