@@ -352,6 +352,12 @@ class LogBehind(Unavailable):
     code = "log_behind"
 
 
+class CommitsLost(LedgerUnavailable):
+    """The ledger came back without commits that it had shown; they are made again from the log."""
+
+    code = "commits_lost"
+
+
 class LeaseLost(Unavailable):
     """Another owner holds this work now."""
 

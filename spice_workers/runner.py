@@ -221,12 +221,26 @@ class Runner:
                 at = stream.started_at
                 if at is None or now - at <= self._parts.limits.stuck_seconds:
                     self._renew(stream)
+            self._notice_lost_commits()
 
     def _renew(self, stream: Stream) -> None:
         try:
             stream.renew()
         except Exception as error:  # noqa: BLE001 - a lease that is not renewed must not cost the others theirs
             _LOGGER.warning("the lease of %s was not renewed: %s", _name(stream), error_text(error))
+
+    def _notice_lost_commits(self) -> None:
+        """Let streams begin again whose ledger went back: a server that crashed may have lost what was not yet durable."""
+        known = [(stream, stream.recorded) for stream in self._all_streams()]
+        try:
+            positions = self._parts.work.positions()
+        except Exception as error:  # noqa: BLE001 - the next heartbeat looks again
+            _LOGGER.debug("the positions were not compared: %s", error_text(error))
+            return
+        for stream, recorded in known:
+            if positions.get((stream.handler.name, stream.database), 0) < recorded:
+                _LOGGER.warning("the ledger of %s went back behind %d: it begins again from there", _name(stream), recorded)
+                stream.begin_again()
 
     def _summarize(self) -> None:
         try:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from structlog.contextvars import bound_contextvars
 
 from spice_core.domain.events import RecordedEvent
-from spice_core.errors import LeaseLost, SpiceError, StoreUnavailable, Unavailable
+from spice_core.errors import CommitsLost, LeaseLost, SpiceError, StoreUnavailable, Unavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.event_feed import EventFeed
 from spice_core.ports.read_models import CommandStatuses
@@ -58,12 +58,16 @@ class Stopping(Unavailable):
 
 
 class Stream:
-    """Takes the events of one database to one handler, in order, none skipped."""
+    """Takes the events of one database to one handler, in order, none skipped.
+
+    `position` is the last event that is done; `recorded` is what the ledger of work told or was told of it last.
+    """
 
     def __init__(self, handler: Handler, database: str, parts: Parts) -> None:
         self.handler = handler
         self.database = database
         self.position = 0
+        self.recorded = 0
         self.lease: Lease | None = None
         self.paused_until = 0.0
         self.started_at: float | None = None
@@ -76,6 +80,7 @@ class Stream:
         self._failures = 0
         self._idle_since: float | None = None
         self._gives_way = False
+        self._must_begin = False
         self._work = BatchWork(handler, database, between=self._check_stop)
         self._retries = Retries(handler.name, database, log=parts.log, work=parts.work, clock=parts.clock, limits=parts.limits)
 
@@ -98,7 +103,13 @@ class Stream:
     def is_news(self, head: int) -> bool:
         """Whether a pass has something to do: events up to `head`, a retry that is due, or a lease that is asked for."""
         is_asked = self._gives_way and self.lease is not None
-        return self.position < head or is_asked or self._retries.is_due() or self.handler.is_outdated(self.database)
+        return (
+            self.position < head
+            or is_asked
+            or self._must_begin
+            or self._retries.is_due()
+            or self.handler.is_outdated(self.database)
+        )
 
     def renew(self) -> None:
         """Keep the lease alive; called by the heartbeat, not by the stream's thread."""
@@ -112,6 +123,10 @@ class Stream:
             self._forget_lease()
         except Unavailable:
             return  # the marks are fenced: a lease that runs out meanwhile costs a repetition, nothing else
+
+    def begin_again(self) -> None:
+        """Let the next pass take the position from the ledger of work: it is behind what this stream has recorded."""
+        self._must_begin = True
 
     def release(self) -> None:
         """Give the lease back, so that another worker need not wait for it to run out."""
@@ -131,6 +146,9 @@ class Stream:
             result = Pass.STANDBY
         except Stopping:
             result = Pass.PAUSED
+        except CommitsLost as error:
+            self.release()  # what this stream knows of its position is no longer true: it begins again
+            result = self._pause(error, is_expected=True)
         except Unavailable as error:
             result = self._pause(error, is_expected=True)
         except Exception as error:  # noqa: BLE001 - what is not understood stops this stream, and only this one
@@ -144,7 +162,7 @@ class Stream:
         return result
 
     def _pass(self) -> Pass:
-        if self._gives_way or self.handler.is_outdated(self.database):
+        if self._gives_way or self._must_begin or self.handler.is_outdated(self.database):
             self.release()
         lease = self.lease or self._acquire()
         if lease is None:
@@ -171,11 +189,12 @@ class Stream:
             return None
         lease = parts.work.acquire(lease_name(name, self.database), owner=parts.owner, seconds=parts.limits.lease_seconds)
         if lease is not None:
-            self.position = self.handler.begin(self.database, parts.work.position(name, self.database))
+            self.recorded = parts.work.position(name, self.database)
+            self.position = self.handler.begin(self.database, self.recorded)
             self._parked = dict(parts.work.parked_aggregates(name, self.database))
             self._claimed, self._pending = (0, 0), []
             self._retries.load()
-            self.lease = lease
+            self.lease, self._must_begin = lease, False
         return lease
 
     def _next(self) -> Sequence[RecordedEvent]:
@@ -293,7 +312,7 @@ class Stream:
             return
 
     def _advance(self, position: int) -> None:
-        self.position = position
+        self.position = self.recorded = position
         self._parts.feed.acknowledge(self.handler.name, self.database, position=position)
 
     def _idle(self) -> Pass:

@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from spice_core.domain.read_models import AuditEntry, CommandStatus, LineageRecord, StatusChange
+from spice_core.errors import CommitsLost
 
 
 class Projection(ABC):
     """A table that follows the log of each database.
 
     `apply` of each projection stores its rows and the position in one commit, and ignores rows at or behind the position: a
-    repeated delivery changes nothing. Unavailable stores raise `LedgerUnavailable`. After `close`, every method but
-    `close` raises `Closed`.
+    repeated delivery changes nothing. A commit may be lost in a crash of the server, and with it all that came later. So the
+    caller says `after`, the position that it knows the projection had reached: a projection that is behind it stores nothing
+    and raises `CommitsLost`, and the caller goes on behind the position there is. Unavailable stores raise
+    `LedgerUnavailable`. After `close`, every method but `close` raises `Closed`.
     """
 
     @abstractmethod
@@ -28,11 +31,16 @@ class Projection(ABC):
         """Release everything; closing again does nothing."""
 
 
+def commits_lost(projection: str, database: str, *, known: int, after: int) -> CommitsLost:
+    """Return the error of a projection at `known` that had reached `after`."""
+    return CommitsLost(f"{projection} of {database} is at {known} and had reached {after}: its server lost commits")
+
+
 class CommandStatuses(Projection):
     """The status of every command."""
 
     @abstractmethod
-    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int) -> None:
+    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int, after: int = 0) -> None:
         """Store `changes` in order and advance to `position`. No change leaves a final state; the history keeps every step."""
 
     @abstractmethod
@@ -52,7 +60,7 @@ class LineageStore(Projection):
     """Which events made each artifact what it is."""
 
     @abstractmethod
-    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int) -> None:
+    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int, after: int = 0) -> None:
         """Store `records` and advance to `position`."""
 
     @abstractmethod
@@ -78,7 +86,7 @@ class AuditStore(Projection):
     """Who did what, and who was refused what."""
 
     @abstractmethod
-    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int) -> None:
+    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int, after: int = 0) -> None:
         """Store `entries` and advance to `position`."""
 
     @abstractmethod

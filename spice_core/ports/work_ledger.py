@@ -146,6 +146,13 @@ class WorkLedger(ABC):
         """Return the handler's position in `database`, 0 for none."""
 
     @abstractmethod
+    def positions(self) -> Mapping[tuple[str, str], int]:
+        """Return every position by handler and database.
+
+        A position is behind one that was seen before where the ledger was reset, or its server crashed and lost commits.
+        """
+
+    @abstractmethod
     def reset(self, handler: str, database: str) -> None:
         """Forget the handler's marks, dead letters and position in `database`, for a rebuild."""
 

@@ -65,8 +65,8 @@ class CachingCommandStatuses(CommandStatuses):
     def position(self, database: str) -> int:
         return self._stored.position(database)
 
-    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int) -> None:
-        self._stored.apply(database, changes, position=position)
+    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int, after: int = 0) -> None:
+        self._stored.apply(database, changes, position=position, after=after)
         # Members of a bulk request are asked for through it: as many entries as rows would fill the cache with nothing asked.
         ids = {change.bulk_id or change.command_id for change in changes if change.state in FINAL_STATES}
         if not ids:

@@ -6,27 +6,24 @@ from typing import Any
 from spice_core.domain.events import COMMAND_FAILED, RecordedEvent
 from spice_core.domain.read_models import AuditEntry
 from spice_core.ports.read_models import AuditStore
-from spice_core.services.handling import Handler
+from spice_core.services.following import Follower
 
 SUCCESS, FAILURE, REFUSED = "success", "failure", "refused"
 _KEPT_METADATA = ("kind", "command_type", "commit", "bulk_id", "source", "trace_id", "request_id", "correlation_id")
 _AUDIT_RESOURCE = "Audit"
 
 
-class AuditProjector(Handler):
+class AuditProjector(Follower):
     """Follows every event of every database, `_system` included; rows and position are one commit."""
 
     name = "audit"
-    claims_events = False
 
     def __init__(self, audit: AuditStore) -> None:
+        super().__init__()
         self._audit = audit
 
-    def wants(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - all of them
-        return True
-
-    def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
-        self._audit.apply(database, [audit_entry(event) for event in events], position=events[-1].position)
+    def follow(self, database: str, events: Sequence[RecordedEvent], *, after: int) -> None:
+        self._audit.apply(database, [audit_entry(event) for event in events], position=events[-1].position, after=after)
 
 
 def audit_entry(recorded: RecordedEvent) -> AuditEntry:

@@ -8,7 +8,7 @@ from spice_core.domain.events import COMMAND_FAILED, DOMAIN, Event, RecordedEven
 from spice_core.domain.read_models import LineageRecord
 from spice_core.ports.read_models import LineageStore
 from spice_core.services.branch_numbers import told_number
-from spice_core.services.handling import Handler
+from spice_core.services.following import Follower
 
 _NAME_COUNTS = {"Instance": 4, "OntologyClass": 3, "Branch": 2}
 _MADE: Mapping[str, Callable[[list[str]], str]] = {
@@ -24,21 +24,18 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class LineageProjector(Handler):
+class LineageProjector(Follower):
     """Follows domain events; rows and position are one commit."""
 
     name = "lineage"
-    claims_events = False
 
     def __init__(self, lineage: LineageStore) -> None:
+        super().__init__()
         self._lineage = lineage
 
-    def wants(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - its position is the log's
-        return True
-
-    def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
+    def follow(self, database: str, events: Sequence[RecordedEvent], *, after: int) -> None:
         records = [record for event in events for record in lineage_records(event)]
-        self._lineage.apply(database, records, position=events[-1].position)
+        self._lineage.apply(database, records, position=events[-1].position, after=after)
 
 
 def lineage_records(recorded: RecordedEvent) -> list[LineageRecord]:

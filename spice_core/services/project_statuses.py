@@ -7,26 +7,23 @@ from spice_core.domain.events import COMMAND_FAILED, RecordedEvent
 from spice_core.domain.read_models import CommandState, StatusChange
 from spice_core.ports.read_models import CommandStatuses
 from spice_core.services.branch_numbers import told_number
-from spice_core.services.handling import Handler
+from spice_core.services.following import Follower
 
 _BULK_MARKER = "Bulk"
 
 
-class StatusProjector(Handler):
+class StatusProjector(Follower):
     """Follows commands and what became of them; rows and position are one commit."""
 
     name = "statuses"
-    claims_events = False
 
     def __init__(self, statuses: CommandStatuses) -> None:
+        super().__init__()
         self._statuses = statuses
 
-    def wants(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - its position is the log's
-        return True
-
-    def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
+    def follow(self, database: str, events: Sequence[RecordedEvent], *, after: int) -> None:
         changes = [change for event in events if (change := status_change(event)) is not None]
-        self._statuses.apply(database, changes, position=events[-1].position)
+        self._statuses.apply(database, changes, position=events[-1].position, after=after)
 
 
 def status_change(recorded: RecordedEvent) -> StatusChange | None:

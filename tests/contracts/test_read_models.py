@@ -11,7 +11,7 @@ from spice_core.adapters.postgres.command_statuses import PostgresCommandStatuse
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.lineage_store import PostgresLineageStore
 from spice_core.domain.read_models import AuditEntry, CommandState, LineageRecord, StatusChange
-from spice_core.errors import Closed, LedgerUnavailable
+from spice_core.errors import Closed, CommitsLost, LedgerUnavailable
 
 _NAMES = count()
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -163,6 +163,34 @@ def test_statuses_never_alias_the_callers_memory(statuses, db):
     result["commit"] = "changed"
     statuses.get(f"{db}c").result["more"] = True
     assert statuses.get(f"{db}c").result == {"commit": "x"}
+
+
+# Every projection
+
+
+def check_lost_commits(projection, db, row) -> None:
+    """Let `projection` be told that it had reached more than it shows."""
+    projection.apply(db, [row(1), row(2)], position=2)
+    with pytest.raises(CommitsLost, match="is at 2 and had reached 5"):
+        projection.apply(db, [row(6)], position=6, after=5)
+    assert projection.position(db) == 2
+    projection.apply(db, [row(position) for position in range(3, 7)], position=6, after=2)
+    assert projection.position(db) == 6
+
+
+def test_statuses_that_lost_commits_say_so_and_store_nothing(statuses, db):
+    check_lost_commits(statuses, db, lambda position: change(f"{db}c{position}", _DONE, position))
+    assert len(statuses.of_commands([f"{db}c{position}" for position in range(1, 7)])) == 6
+
+
+def test_lineage_that_lost_commits_says_so_and_stores_nothing(lineage, db):
+    check_lost_commits(lineage, db, record)
+    assert [known.position for known in lineage.of_artifact(db, "node:main:Person/kim")] == [6, 5, 4, 3, 2, 1]
+
+
+def test_audit_that_lost_commits_says_so_and_stores_nothing(audit, db):
+    check_lost_commits(audit, db, lambda position: entry(db, position))
+    assert [known.position for known in audit.query(database=db)] == [6, 5, 4, 3, 2, 1]
 
 
 # Lineage

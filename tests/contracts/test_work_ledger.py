@@ -173,6 +173,16 @@ def test_position_advances_without_marks(work, db):
     assert work.position("audit", db) == 9
 
 
+def test_every_position_is_told_at_once_and_a_reset_takes_it_back(work, db):
+    lease = lease_of(work, db)
+    work.mark_done(lease, "graph", [], database=db, position=3)
+    work.mark_done(lease, "audit", [], database=f"{db}x", position=4)
+    known = {names: position for names, position in work.positions().items() if names[1].startswith(db)}
+    assert known == {("graph", db): 3, ("audit", f"{db}x"): 4}
+    work.reset("graph", db)
+    assert ("graph", db) not in work.positions()
+
+
 def test_purge_drops_old_marks_only_and_the_position_protects_them(work, db):
     lease = lease_of(work, db)
     work.mark_done(lease, "graph", items(db, 1, 2), database=db, position=2)

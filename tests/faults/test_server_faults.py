@@ -74,6 +74,8 @@ def site(request, own_module_server, tmp_path, nursery) -> Iterator[Site]:
     if name == "postgres":
         with psycopg.connect(server.dsn, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {own}")
+            connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # a crash shall cost the asynchronous commits
+            connection.execute("SELECT pg_reload_conf()")
         before, _, after = stack.settings["SPICE_POSTGRES_URL"].rpartition("/spice")
         database = f"{before}/{own}{after}"
     else:

@@ -16,10 +16,10 @@ class MemoryAuditStore(MemoryProjection, AuditStore):
         super().__init__()
         self._entries: dict[str, list[AuditEntry]] = {}
 
-    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int) -> None:
+    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int, after: int = 0) -> None:
         with self._lock:
             self._check_open()
-            known = self._advance(database, position)
+            known = self._advance(database, position, after)
             fresh = [copy.deepcopy(entry) for entry in entries if entry.position > known]
             self._entries.setdefault(database, []).extend(fresh)
 

@@ -20,10 +20,10 @@ class MemoryCommandStatuses(MemoryProjection, CommandStatuses):
         self._statuses: dict[tuple[str, str], CommandStatus] = {}
         self._bulk_of: dict[tuple[str, str], str] = {}
 
-    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int) -> None:
+    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int, after: int = 0) -> None:
         with self._lock:
             self._check_open()
-            known = self._advance(database, position)
+            known = self._advance(database, position, after)
             for change in changes:
                 if change.position > known:
                     self._apply(database, change)

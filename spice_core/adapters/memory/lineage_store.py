@@ -16,10 +16,10 @@ class MemoryLineageStore(MemoryProjection, LineageStore):
         super().__init__()
         self._records: dict[str, list[LineageRecord]] = {}
 
-    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int) -> None:
+    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int, after: int = 0) -> None:
         with self._lock:
             self._check_open()
-            known = self._advance(database, position)
+            known = self._advance(database, position, after)
             fresh = [copy.deepcopy(record) for record in records if record.position > known]
             self._records.setdefault(database, []).extend(fresh)
 

@@ -3,7 +3,7 @@
 import threading
 
 from spice_core.errors import Closed
-from spice_core.ports.read_models import Projection
+from spice_core.ports.read_models import Projection, commits_lost
 
 
 class MemoryProjection(Projection):
@@ -35,8 +35,10 @@ class MemoryProjection(Projection):
         if self._is_closed:
             raise Closed("The read model is closed.")
 
-    def _advance(self, database: str, position: int) -> int:
+    def _advance(self, database: str, position: int, after: int) -> int:
         """Move to `position`, never back; return where it was."""
         known = self._positions.get(database, 0)
+        if known < after:
+            raise commits_lost(type(self).__name__, database, known=known, after=after)
         self._positions[database] = max(known, position)
         return known

@@ -183,6 +183,11 @@ class MemoryWorkLedger(WorkLedger):
             self._check_open()
             return self._stream(handler, database).position
 
+    def positions(self) -> Mapping[tuple[str, str], int]:
+        with self._lock:
+            self._check_open()
+            return {names: stream.position for names, stream in self._streams.items()}
+
     def reset(self, handler: str, database: str) -> None:
         with self._lock:
             self._check_open()

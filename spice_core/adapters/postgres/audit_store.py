@@ -15,8 +15,8 @@ class PostgresAuditStore(PostgresProjection, AuditStore):
 
     table = "audit"
 
-    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int) -> None:
-        with self._following(database, position) as (connection, known):
+    def apply(self, database: str, entries: Sequence[AuditEntry], *, position: int, after: int = 0) -> None:
+        with self._following(database, position, after) as (connection, known):
             fresh = [entry for entry in entries if entry.position > known]
             if fresh:
                 connection.execute(self._sql["apply_audit"], _columns(database, fresh))

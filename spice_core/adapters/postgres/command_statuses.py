@@ -20,8 +20,8 @@ class PostgresCommandStatuses(PostgresProjection, CommandStatuses):
 
     table = "statuses"
 
-    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int) -> None:
-        with self._following(database, position) as (connection, known):
+    def apply(self, database: str, changes: Sequence[StatusChange], *, position: int, after: int = 0) -> None:
+        with self._following(database, position, after) as (connection, known):
             fresh = [change for change in changes if change.position > known]
             steps = _steps(fresh)
             if not steps:

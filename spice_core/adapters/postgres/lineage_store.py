@@ -14,8 +14,8 @@ class PostgresLineageStore(PostgresProjection, LineageStore):
 
     table = "lineage"
 
-    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int) -> None:
-        with self._following(database, position) as (connection, known):
+    def apply(self, database: str, records: Sequence[LineageRecord], *, position: int, after: int = 0) -> None:
+        with self._following(database, position, after) as (connection, known):
             fresh = [record for record in records if record.position > known]
             if fresh:
                 connection.execute(self._sql["apply_lineage"], _columns(database, fresh))

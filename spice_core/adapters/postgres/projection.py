@@ -8,7 +8,7 @@ from typing import ClassVar
 from spice_core.adapters.postgres.connection import Connection, Postgres
 from spice_core.adapters.postgres.queries import load_queries
 from spice_core.errors import Closed
-from spice_core.ports.read_models import Projection
+from spice_core.ports.read_models import Projection, commits_lost
 
 
 class PostgresProjection(Projection):
@@ -50,7 +50,7 @@ class PostgresProjection(Projection):
             yield connection
 
     @contextmanager
-    def _following(self, database: str, position: int) -> Iterator[tuple[Connection, int]]:
+    def _following(self, database: str, position: int, after: int) -> Iterator[tuple[Connection, int]]:
         """Lend a connection and the position so far; moves to `position` (never back) in the same commit."""
         self._check_open()
         scope = self._scope(database)
@@ -60,6 +60,8 @@ class PostgresProjection(Projection):
                 locked = connection.execute(self._sql["lock_position"], scope)
             row = locked.fetchone()
             known = int(row[0]) if row else 0
+            if known < after:
+                raise commits_lost(self.table, database, known=known, after=after)
             yield connection, known
             if position > known:
                 connection.execute(self._sql["advance"], {**scope, "position": position})

@@ -154,6 +154,12 @@ class PostgresWorkLedger(WorkLedger):
             row = connection.execute(self._sql["position"], {"handler": handler, "database": database}).fetchone()
         return int(row[0]) if row else 0
 
+    def positions(self) -> Mapping[tuple[str, str], int]:
+        self._check_open()
+        with self._postgres.connection(autocommit=True) as connection:
+            rows = connection.execute(self._sql["positions"]).fetchall()
+        return {(handler, database): position for handler, database, position in rows}
+
     def reset(self, handler: str, database: str) -> None:
         self._check_open()
         with self._postgres.connection() as connection, connection.pipeline():

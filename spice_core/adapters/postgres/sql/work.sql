@@ -151,6 +151,9 @@ UPDATE spice_work.dead_letters SET state = %(state)s
 -- name: position
 SELECT position FROM spice_work.positions WHERE handler = %(handler)s AND database = %(database)s;
 
+-- name: positions
+SELECT handler, database, position FROM spice_work.positions;
+
 -- name: reset_positions
 DELETE FROM spice_work.positions WHERE handler = %(handler)s AND database = %(database)s;
 
