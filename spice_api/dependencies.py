@@ -68,6 +68,7 @@ PrincipalDep = Annotated[Principal, Depends(principal_of)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 DatabasePath = Annotated[str, Path(max_length=100, description="The database.", examples=["demo"])]
+DatabaseQuery = Annotated[str, Query(max_length=100, description="The database.", examples=["demo"])]
 ClassPath = Annotated[str, Path(max_length=200, description="The class.", examples=["Product"])]
 BranchQuery = Annotated[str, Query(max_length=200, description="The branch to read or write.", examples=["main"])]
 ExpectedSeq = Annotated[

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from anyio import CapacityLimiter, sleep, to_thread
 from fastapi import Depends, Header, Request, Response
@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from spice_api.dependencies import PlatformDep
 from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope, Progress, Started, command_result, pending, status_url
+from spice_api.task_board import TaskBoard
 from spice_core.domain.read_models import FINAL_STATES, CommandState, CommandStatus
 from spice_core.errors import Conflict, SpiceError
 from spice_core.ports.clock import Clock
@@ -79,6 +80,17 @@ OutcomesDep = Annotated[WaitingRoom, Depends(outcomes_of)]
 
 
 @dataclass(frozen=True, slots=True)
+class StartedTask:
+    """What a client is told of a task that was started for it; `result` where it has ended."""
+
+    task_id: str
+    status: Literal["accepted", "succeeded", "failed"]
+    message: str
+    status_url: str
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settling:
     """Waits as long as the client prefers, and says in the response that it did; not at all if too many wait already."""
 
@@ -110,6 +122,18 @@ class Settling:
         about = {"class_id": accepted.class_id, "instance_id": accepted.instance_id}
         result.result = {**about, "sequence_number": accepted.sequence_number}
         return result
+
+    def task(self, board: TaskBoard, task_id: str, *, what: str) -> StartedTask:
+        """Return where a task is: under way (the answer is then 202), or ended while the client waited (200)."""
+        with self.room.place() as has_place:
+            found = board.wait(task_id, seconds=self.seconds if has_place else 0)
+        url = f"/api/v1/tasks/{task_id}"
+        if found is None or found.state == "running":
+            self.response.status_code = 202
+            return StartedTask(task_id, "accepted", f"the {what} is under way", url, None)
+        self.response.status_code = 200
+        result = None if found.result is None else dict(found.result)
+        return StartedTask(task_id, found.state, found.error or f"the {what} ended", url, result)
 
     def bulk_result(self, accepted: AcceptedBulk, *, command_type: str) -> CommandResult:
         """Return the bare result of an accepted bulk request, with the ids of its members."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path
 
-from spice_api.dependencies import PlatformDep
+from spice_api.dependencies import DatabaseQuery, PlatformDep
 from spice_api.reading import BarrierDep
 from spice_core.bootstrap import authorize_connections, connection_commands, sync_connectors
 from spice_core.domain import naming
@@ -35,7 +35,6 @@ SyncsDep = Annotated[SyncConnectors, Depends(syncs_of)]
 AuthorizingDep = Annotated[AuthorizeConnections, Depends(authorizing_of)]
 ConnectionId = Annotated[str, Path(max_length=400, description="The connection's id.", examples=["demo:budget"])]
 SourceId = Annotated[str, Path(max_length=400, description="The source's id: its dataset's.", examples=["demo:main:items"])]
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
 
 
 def known_database(db_name: DatabaseQuery, platform: PlatformDep, barrier: BarrierDep) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from spice_api.connectors.known import ConnectionsDep, DatabaseDep, SourceDep, SyncsDep
 from spice_api.connectors.schemas import (
@@ -59,7 +59,6 @@ def sync_source(
     *,
     source: SourceDep,
     request: Request,
-    response: Response,
     syncs: SyncsDep,
     settling: SettlingDep,
     force: Annotated[bool, Query(description="Read it also where its change token says that nothing changed.")] = False,
@@ -72,16 +71,9 @@ def sync_source(
 
     board = edge_of(request.scope).tasks
     task = board.start("connector-sync", work)
-    with settling.room.place() as has_place:
-        ended = board.wait(task.task_id, seconds=settling.seconds) if settling.seconds and has_place else None
-    is_over = ended is not None and ended.state != "running"
-    response.status_code = 200 if is_over else 202
+    found = settling.task(board, task.task_id, what="sync")
     return SyncStarted(
-        task_id=task.task_id,
-        status=ended.state if ended is not None and is_over else "accepted",
-        message=(ended.error if ended and ended.error else "the sync ended" if is_over else "the sync is under way"),
-        status_url=f"/api/v1/tasks/{task.task_id}",
-        sync=dict(ended.result) if ended is not None and ended.result is not None else None,
+        task_id=found.task_id, status=found.status, message=found.message, status_url=found.status_url, sync=found.result
     )
 
 

@@ -15,7 +15,7 @@ from spice_api.datasets.ingest_schemas import (
 )
 from spice_api.datasets.ingesting import CorrectDep, IngestDep, ReconcileDep
 from spice_api.datasets.schemas import version_body
-from spice_api.dependencies import MAIN, Limit, Offset, PlatformDep, PrincipalDep
+from spice_api.dependencies import MAIN, DatabaseQuery, Limit, Offset, PlatformDep, PrincipalDep
 from spice_api.envelope import Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.reading import BarrierDep
@@ -26,7 +26,6 @@ from spice_core.domain.rates import WRITE
 
 router = APIRouter(prefix="/api/v1/pipelines/ingest-requests", tags=["datasets"], route_class=StrictJsonRoute)
 
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
 RequestId = Annotated[str, Path(max_length=100, description="The ingest request's id: `ingest_request_id` of an upload.")]
 
 

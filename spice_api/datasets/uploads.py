@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, Depends, File, Form, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 
 from spice_api.datasets.ingesting import IngestDep, KeyDep, ReaderDep, SuggestDep
 from spice_api.datasets.schemas import TableBody, UploadBody, dataset_body, preview_body, version_body
-from spice_api.dependencies import MAIN, BranchQuery, PlatformDep, PrincipalDep
+from spice_api.dependencies import MAIN, BranchQuery, DatabaseQuery, PlatformDep, PrincipalDep
 from spice_api.envelope import Envelope
 from spice_api.json_route import StrictJsonRoute
 from spice_api.mappings.schemas import suggestion_body
@@ -69,7 +69,6 @@ class Receiver:
 
 
 ReceiverDep = Annotated[Receiver, Depends()]
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
 DatasetName = Annotated[
     str | None,
     Form(max_length=200, description="Left out: made of the file's name. Of several tables the largest is called so."),

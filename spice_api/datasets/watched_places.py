@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from spice_api.datasets.ingesting import IngestDep
-from spice_api.dependencies import MAIN, CallerDep, PlatformDep
+from spice_api.dependencies import MAIN, CallerDep, DatabaseQuery, PlatformDep
 from spice_api.envelope import CommandResult, Envelope, Strict
 from spice_api.json_route import StrictJsonRoute
 from spice_api.reading import BarrierDep
@@ -20,7 +20,6 @@ from spice_core.services.watch_places import WatchPlaces
 
 router = APIRouter(prefix="/api/v1/pipelines/watched-places", tags=["datasets"], route_class=StrictJsonRoute)
 
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
 PlaceId = Annotated[str, Path(max_length=100, description="What the place is called.", examples=["inbox"])]
 
 

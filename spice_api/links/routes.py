@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request
 
-from spice_api.dependencies import CallerDep, PlatformDep, PrincipalDep
+from spice_api.dependencies import BranchQuery, CallerDep, DatabaseQuery, PlatformDep, PrincipalDep
 from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
@@ -36,8 +36,6 @@ from spice_core.services.save_link_types import LinkTypes
 
 router = APIRouter(prefix="/api/v1/link-types", tags=["links"], route_class=StrictJsonRoute)
 
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
-BranchQuery = Annotated[str, Query(max_length=100)]
 NamePath = Annotated[str, Path(max_length=100, description="The link type's id.", examples=["made_by"])]
 
 
@@ -111,7 +109,6 @@ def reindex(
     name: NamePath,
     body: ReindexBody,
     request: Request,
-    response: Response,
     platform: PlatformDep,
     barrier: BarrierDep,
     principal: PrincipalDep,
@@ -126,18 +123,7 @@ def reindex(
     barrier.wait(db_name, "registry")
     found = _types(platform).require(db_name, record_id_of(db_name, branch, name))
     task = _start(platform, request, db_name, found.link_type_id, full=body.full, actor=principal.actor)
-    board = edge_of(request.scope).tasks
-    with settling.room.place() as has_place:
-        ended = board.wait(task.task_id, seconds=settling.seconds) if settling.seconds and has_place else None
-    is_over = ended is not None and ended.state != "running"
-    response.status_code = 200 if is_over else 202
-    return RunStarted(
-        task_id=task.task_id,
-        status=ended.state if ended is not None and ended.state != "running" else "accepted",
-        message=(ended.error if ended and ended.error else "the run is under way" if not is_over else "the run ended"),
-        status_url=f"/api/v1/tasks/{task.task_id}",
-        run=dict(ended.result) if ended is not None and ended.result is not None else None,
-    )
+    return RunStarted.of(settling.task(edge_of(request.scope).tasks, task.task_id, what="run"))
 
 
 @router.get("/{name}/runs")

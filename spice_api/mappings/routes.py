@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request
 
-from spice_api.dependencies import CallerDep, PlatformDep, PrincipalDep
+from spice_api.dependencies import BranchQuery, CallerDep, DatabaseQuery, PlatformDep, PrincipalDep
 from spice_api.edge import edge_of
 from spice_api.envelope import CommandResult, Envelope
 from spice_api.json_route import StrictJsonRoute
@@ -45,9 +45,6 @@ from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.withdraw_edits import ObjectEdits
 
 router = APIRouter(prefix="/api/v1/objectify", tags=["mappings"], route_class=StrictJsonRoute)
-
-DatabaseQuery = Annotated[str, Query(max_length=100, examples=["demo"])]
-BranchQuery = Annotated[str, Query(max_length=100)]
 
 
 @router.post("/mapping-specs", status_code=202, openapi_extra=counts_as(WRITE))
@@ -104,7 +101,6 @@ def run_mapping(
     dataset: DatasetDep,
     body: RunBody,
     request: Request,
-    response: Response,
     platform: PlatformDep,
     principal: PrincipalDep,
     settling: SettlingDep,
@@ -137,17 +133,7 @@ def run_mapping(
 
     board = edge_of(request.scope).tasks
     task = board.start("objectify", work)
-    with settling.room.place() as has_place:
-        ended = board.wait(task.task_id, seconds=settling.seconds) if settling.seconds and has_place else None
-    is_over = ended is not None and ended.state != "running"
-    response.status_code = 200 if is_over else 202
-    return RunStarted(
-        task_id=task.task_id,
-        status=ended.state if ended is not None and ended.state != "running" else "accepted",
-        message=(ended.error if ended and ended.error else "the run is under way" if not is_over else "the run ended"),
-        status_url=f"/api/v1/tasks/{task.task_id}",
-        run=dict(ended.result) if ended is not None and ended.result is not None else None,
-    )
+    return RunStarted.of(settling.task(board, task.task_id, what="run"))
 
 
 @router.get("/runs")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from spice_api.envelope import Strict
+from spice_api.waiting import StartedTask
 from spice_core.domain.datasets import ClassMapping, FieldMapping, ObjectifyRun
 from spice_core.services.suggest_mapping import Suggestion
 
@@ -93,6 +94,11 @@ class RunStarted(BaseModel):
     message: str
     status_url: str
     run: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, task: StartedTask) -> "RunStarted":
+        """Return the answer to a run that is a task."""
+        return cls(task_id=task.task_id, status=task.status, message=task.message, status_url=task.status_url, run=task.result)
 
 
 class RunResult(BaseModel):
