@@ -1,7 +1,7 @@
 """Ends what dead workers left: uploads that were received or kept, and never published."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from spice_core.domain.ingest_requests import IngestRequest, IngestState
@@ -52,13 +52,23 @@ class ReconcileIngest:
         ending stays as it is, for the next pass; one that broke its worker five times is FAILED.
         """
         found = Reconciliation()
-        left = limit
+        for request in self._stale(limit, stale_seconds):
+            found = self._ended(found, request, progress)
+        return found
+
+    def stale(self, limit: int = LIMIT, stale_seconds: float = STALE_SECONDS) -> list[IngestRequest]:
+        """Return the requests that `run` would look at, at most `limit` of all databases; ends none."""
+        return list(self._stale(limit, stale_seconds))
+
+    def _stale(self, limit: int, stale_seconds: float) -> Iterator[IngestRequest]:
+        left = max(0, limit)
         for database in self._log.databases():
             for state in (IngestState.RECEIVED, IngestState.RAW_COMMITTED):
-                for request in self._ingest.requests.stale(database, state, seconds=stale_seconds, limit=left):
-                    found = self._ended(found, request, progress)
-                    left -= 1
-        return found
+                if not left:
+                    return
+                found = self._ingest.requests.stale(database, state, seconds=stale_seconds, limit=left)
+                left -= len(found)
+                yield from found
 
     def _ended(self, found: Reconciliation, request: IngestRequest, progress: Progress | None) -> Reconciliation:
         try:

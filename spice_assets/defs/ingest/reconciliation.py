@@ -10,10 +10,9 @@ import dagster as dg
 
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import ingest_dataset, reconcile_ingest
-from spice_core.domain.ingest_requests import IngestRequest, IngestState
+from spice_core.domain.ingest_requests import IngestRequest
 from spice_core.errors import Unavailable
-from spice_core.services.ingest_requests import IngestRequests
-from spice_core.services.reconcile_ingest import LIMIT, STALE_SECONDS
+from spice_core.services.reconcile_ingest import STALE_SECONDS
 
 EVERY_MINUTE = "* * * * *"
 _AGAIN_SECONDS = 600
@@ -53,22 +52,12 @@ def ingest_reconciliation_schedule(
     """Ask for a run per set of stale requests; for the same set again after ten minutes."""
     try:
         parts = platform.get()
-        stale = stale_requests(ingest_dataset(parts).requests, parts.log.databases())
+        stale = reconcile_ingest(parts, ingest_dataset(parts)).stale(stale_seconds=STALE_SECONDS)
     except Unavailable as error:
         return dg.SkipReason(f"{error.message}; looking again")
     if not stale:
         return dg.SkipReason("nothing is stale")
     return dg.RunRequest(run_key=run_key(stale, context.scheduled_execution_time))
-
-
-def stale_requests(requests: IngestRequests, databases: Sequence[str]) -> list[IngestRequest]:
-    """Return up to `LIMIT` requests of each database and state that the reconciliation would look at."""
-    return [
-        request
-        for database in databases
-        for state in (IngestState.RECEIVED, IngestState.RAW_COMMITTED)
-        for request in requests.stale(database, state, seconds=STALE_SECONDS, limit=LIMIT)
-    ]
 
 
 def run_key(stale: Sequence[IngestRequest], at: datetime) -> str:

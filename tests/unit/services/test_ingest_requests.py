@@ -58,13 +58,13 @@ class DyingAfter:
         patched.setattr(thing, name, dying)
 
 
-def die(world: DataWorld, step: str, data: bytes = PEOPLE) -> None:
+def die(world: DataWorld, step: str, data: bytes = PEOPLE, *, key: str = "k") -> None:
     """Upload, and end like a process that is killed after `step`: nothing is released."""
     with pytest.MonkeyPatch.context() as patched:
         DyingAfter(world, step, patched)
         patched.setattr(world.path.work, "release", lambda _lease: None)
         with pytest.raises(Crash):
-            world.ingest.run(request(), [data])
+            world.ingest.run(request(key), [data])
     world.work()
 
 
@@ -128,6 +128,19 @@ def test_a_pass_ends_no_more_than_its_limit(world: DataWorld):
     run = ReconcileIngest(ingest=world.ingest, log=world.path.log).run
     assert run(limit=0) == Reconciliation()
     assert run(limit=1) == Reconciliation(published=1)
+
+
+def test_a_look_shows_what_a_pass_would_end_and_no_more_than_its_limit_over_all_states(world: DataWorld):
+    die(world, "kept")
+    die(world, "received", key="other")
+    world.clock.seconds += 4000
+    service = ReconcileIngest(ingest=world.ingest, log=world.path.log)
+    assert [found.state for found in service.stale()] == [IngestState.RECEIVED, IngestState.RAW_COMMITTED]
+    assert [len(service.stale(limit=limit)) for limit in (-1, 0, 1, 2, 200)] == [0, 0, 1, 2, 2]
+    assert service.run(limit=-1) == Reconciliation()
+    requests = world.ingest.requests
+    assert [len(requests.stale("shop", IngestState.RECEIVED, seconds=0, limit=most)) for most in (-1, 0, 1)] == [0, 0, 1]
+    assert states(world) == ["RECEIVED", "RAW_COMMITTED"]
 
 
 def test_kept_bytes_that_hold_no_table_fail_when_they_are_reconciled(world: DataWorld):
