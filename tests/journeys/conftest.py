@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import httpx2
 import pytest
+from arriving import host_of
+from google_server import CLIENT_ID, CLIENT_SECRET, GoogleServer, google_server
 from profiles import full_profile, new_database
 from running import OPEN, Running, free_port
 
@@ -44,6 +46,44 @@ def secured(running: Running) -> Iterator[Running]:
         yield found
     finally:
         found.stop()
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[GoogleServer]:
+    """A server that speaks Google's endpoints, without a file."""
+    with google_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def connected(running: Running, google: GoogleServer, postgres_server: str) -> Iterator[Running]:
+    """A BFF, a Funnel and a worker of connectors that reach the servers of tests and watched places, on what `running` is."""
+    state = running.state / "connectors"
+    (state / "inbox").mkdir(parents=True)
+    urls = {f"SPICE_GOOGLE_{name}_URL": google.url for name in ("SHEETS", "DRIVE", "TOKEN", "CONSENT")}
+    own = {
+        **{name: str(free_port()) for name in ("BFF_PORT", "FUNNEL_PORT", "SPICE_WORKER_PORT")},
+        "GOOGLE_CLIENT_ID": CLIENT_ID,
+        "GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
+        "SPICE_SQL_SOURCE_HOSTS": f"{host_of(postgres_server)}:5432",
+        "SPICE_CONNECTOR_TICK_SECONDS": "0.5",
+        "SPICE_WATCH_ROOTS": f"{state / 'inbox'},objects:inbox",
+        "SECRET_KEY": "a key of these tests, long enough",
+    }
+    found = Running(state, {**running.environment, **urls, **own})
+    try:
+        found._start(["-m", "spice_workers", "connectors"], name="connectors")
+        found.start("bff", "funnel")
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def connected_bff(connected: Running) -> Iterator[httpx2.Client]:
+    """The BFF of `connected`."""
+    with httpx2.Client(base_url=f"{connected.url('bff')}/api/v1", timeout=60) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
