@@ -49,7 +49,7 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     checks += [check for link in catalogue.links for check in link_checks(link)]
     checks += [check for entry in catalogue.classes for check in (*object_checks(entry), *search_checks(entry))]
     keys = [key for asset in assets for key in asset.keys]
-    sensors = [new_uploads_sensor(keys), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
+    sensors = [new_uploads_sensor(keys, links), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -13,6 +13,11 @@ DATASET = "dataset"
 OBJECTS = "objects"
 LINKS = "links"
 SEARCH = "search"
+DEAD_LETTERS = "dead_letters"
+AUTOMATIC = "spice/automatic"
+"""The tag of runs that nobody asked for: what a gate refuses is left out of them, where it fails a run that somebody started."""
+DATABASE = "spice/database"
+"""The tag by which the run queue lets one automatic run of a database work at a time."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import dagster as dg
 
-from spice_assets.defs.ingest.arrivals import ObservedDatabase, ObservedDataset, ObservedMapping, evaluate, position_of
+from spice_assets.defs.ingest.arrivals import (
+    ObservedDatabase,
+    ObservedDataset,
+    ObservedLinkType,
+    ObservedMapping,
+    evaluate,
+    position_of,
+)
 
 AIRPORTS = ObservedDataset("nyc:main:airports", "main", "airports", "v1")
 MAPPING = ObservedMapping("m1", 1, "nyc:main:airports", "main", "Airport")
@@ -15,7 +22,7 @@ def everything(_key: dg.AssetKey) -> bool:
 
 
 def keys(requests):
-    return [[key.to_user_string() for key in selection] for _, selection in requests]
+    return [[key.to_user_string() for key in selection] for _, _, selection in requests]
 
 
 def test_nothing_observed_requests_nothing():
@@ -40,7 +47,7 @@ def test_run_key_follows_the_content_and_nothing_else():
     observed = [ObservedDatabase("nyc", 7, [AIRPORTS])]
     moved_on = [ObservedDatabase("nyc", 99, [AIRPORTS])]
     changed = [ObservedDatabase("nyc", 7, [replace(AIRPORTS, version_id="v2")])]
-    run_keys = [evaluate(None, entry, is_known=everything).requests[0][0] for entry in (observed, moved_on, changed)]
+    run_keys = [evaluate(None, entry, is_known=everything).requests[0][1] for entry in (observed, moved_on, changed)]
     assert run_keys[0] == run_keys[1] != run_keys[2]
 
 
@@ -83,3 +90,30 @@ def test_database_that_is_left_out_keeps_its_place():
 def test_dataset_without_a_version_waits():
     observed = [ObservedDatabase("nyc", 7, [replace(AIRPORTS, version_id=None)], [MAPPING])]
     assert evaluate(None, observed, is_known=everything).requests == []
+
+
+def test_refused_mapping_is_told_once_and_its_dataset_still_runs():
+    refused = replace(MAPPING, refusal="version 2 has other columns")
+    observed = [ObservedDatabase("nyc", 7, [AIRPORTS], [refused])]
+    first = evaluate(None, observed, is_known=everything)
+    assert keys(first.requests) == [["raw/nyc/airports", "dataset/nyc/airports"]]
+    assert [(key.to_user_string(), reason) for key, reason in first.refused] == [("objects/nyc/Airport", refused.refusal)]
+    again = evaluate(first.cursor, observed, is_known=everything)
+    assert (again.requests, again.refused, again.cursor) == ([], [], first.cursor)
+
+
+def test_mapping_that_was_saved_again_for_the_new_columns_runs():
+    refused = evaluate(None, [ObservedDatabase("nyc", 7, [AIRPORTS], [replace(MAPPING, refusal="no")])], is_known=everything)
+    accepted = [ObservedDatabase("nyc", 8, [AIRPORTS], [replace(MAPPING, version=2)])]
+    assert keys(evaluate(refused.cursor, accepted, is_known=everything).requests) == [
+        ["objects/nyc/Airport", "search/nyc/Airport"]
+    ]
+
+
+def test_links_that_are_made_anew_are_followed_by_the_documents_of_their_class_where_it_has_some():
+    link_type = ObservedLinkType("nyc:main:lands", 1, "main", "lands", "Flight", ["nyc:main:airports"])
+    observed = [ObservedDatabase("nyc", 7, [AIRPORTS], [], [link_type])]
+    chain = ["raw/nyc/airports", "dataset/nyc/airports", "links/nyc/lands"]
+    assert keys(evaluate(None, observed, is_known=everything).requests) == [[*chain, "search/nyc/Flight"]]
+    unmapped = evaluate(None, observed, is_known=lambda key: key.path[0] != "search")
+    assert (keys(unmapped.requests), position_of(unmapped.cursor, "nyc")) == ([chain], 7)

@@ -1,6 +1,6 @@
 """The code location loads, and its keys are these."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import dagster as dg
 import pytest
@@ -75,12 +75,18 @@ def test_nodes_with_one_title_stand_in_different_groups():
 def test_links_of_the_catalogue_open_in_a_browser():
     """They lead to the API's own pages, which need no token, at a request that there is."""
     graph = graph_of(build(fixed_catalogue()))
-    links = {graph.get(key).metadata["api"].value for key in graph.get_all_asset_keys()}
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert all(isinstance(node.metadata["api"], dg.UrlMetadataValue) for node in nodes)
+    links = {value.value for node in nodes for value in node.metadata.values() if isinstance(value, dg.UrlMetadataValue)}
+    made_of_settings = Links(Settings())
+    links |= {getattr(made_of_settings, name)().value for name in vars(Links) if not name.startswith("_")}
     api = bff_app(Settings(_env_file=None), None).openapi()  # type: ignore[call-arg]
     operations = {
-        f"#/{operation['tags'][0]}/{operation['operationId']}" for path in api["paths"].values() for operation in path.values()
+        f"#/{quote(operation['tags'][0])}/{operation['operationId']}"
+        for path in api["paths"].values()
+        for operation in path.values()
     }
-    assert len(links) == 2
+    assert len(links) == 7
     for link in links:
         page, _, anchor = link.partition("#")
         assert urlsplit(page).path in OPEN_PATHS

@@ -9,9 +9,11 @@ from spice_assets.catalogue import read_catalogue
 from spice_assets.definitions import build_definitions
 from spice_assets.defs.ingest.sensors import observe
 from spice_assets.links import Links
+from spice_assets.names import AUTOMATIC
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import ingest_dataset
 from spice_core.domain.datasets import ClassMapping, FieldMapping
+from spice_core.domain.gates import PASS, GateCheck
 from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.services.ingest_dataset import UploadRequest
 from spice_core.services.save_link_types import LinkTypes
@@ -71,11 +73,11 @@ def definitions_of(platform) -> dg.Definitions:
     return build_definitions(catalogue, source=PlatformSource(lambda: platform), links=Links(platform.settings))
 
 
-def materialize(platform, instance, *, is_selected=lambda key: True):
+def materialize(platform, instance, *, is_selected=lambda key: True, tags=None):
     definitions = definitions_of(platform)
     keys = [key for key in definitions.get_repository_def().asset_graph.get_all_asset_keys() if is_selected(key)]
     job = definitions.resolve_implicit_global_asset_job_def()
-    return job.execute_in_process(asset_selection=keys, instance=instance, raise_on_error=False)
+    return job.execute_in_process(asset_selection=keys, instance=instance, raise_on_error=False, tags=tags)
 
 
 def metadata(result, *path):
@@ -137,7 +139,7 @@ def test_sensor_asks_for_everything_once(world):
         assert len(first.run_requests[0].asset_selection) == 8
         second = _tick(sensor, definitions, instance, cursor=first.cursor)
         assert not second.run_requests
-    assert observe(world.registry, first.cursor) == []
+    assert observe(world.registry, first.cursor, gate=never) == []
 
 
 def test_one_platform_serves_all_threads():
@@ -149,6 +151,14 @@ def test_one_platform_serves_all_threads():
     for thread in threads:
         thread.join()
     assert opened == [1]
+
+
+def never(*_):
+    raise AssertionError("nothing is new")
+
+
+def passes(*_):
+    return GateCheck("OBJECT_TYPE_SCHEMA_HASH_MISMATCH", PASS)
 
 
 def _tick(sensor, definitions, instance, *, cursor):
@@ -174,7 +184,7 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
         assert materialize(world, instance).success
         LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
         assert barrier.wait("trips", "graph", "registry") == []
-        [observed] = observe(world.registry, None)
+        [observed] = observe(world.registry, None, gate=passes)
         assert [(item.name, item.dataset_ids) for item in observed.link_types] == [("starts", ["trips:main:trips"])]
 
         result = materialize(world, instance)
@@ -197,3 +207,36 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
 def starts_in(world):
     nodes = world.graph.view("trips", "main").page(["Trip"], limit=100).nodes
     return {node.key: tuple(node.links.get("starts_in", ())) for node in nodes}
+
+
+OTHER_COLUMNS = b"trip,city,paid,tip\n1,NYC,10.50,1.00\n"
+
+
+def test_version_with_other_columns_is_skipped_with_the_reason_by_what_runs_by_itself_and_fails_what_somebody_starts(world):
+    """The sensor leaves the mapping out; so does a run that was queued before; a person is told by a failure."""
+    definitions = definitions_of(world)
+    sensor = definitions.resolve_sensor_def("new_uploads")
+    with dg.instance_for_test() as instance:
+        first = _tick(sensor, definitions, instance, cursor=None)
+        ingest_dataset(world).run(UploadRequest("trips", "main", "trips", "trips.csv", key="wider"), [OTHER_COLUMNS])
+        assert ReadBarrier(log=world.log, work=world.work, clock=world.clock, seconds=30).wait("trips", "registry") == []
+
+        found = _tick(sensor, definitions, instance, cursor=first.cursor)
+        [request] = found.run_requests
+        assert [key.to_user_string() for key in request.asset_selection] == ["raw/trips/trips", "dataset/trips/trips"]
+        [told] = found.asset_events
+        assert told.asset_key.to_user_string() == "objects/trips/Trip"
+        assert "added: tip" in told.metadata["reason"].value
+        assert not _tick(sensor, definitions, instance, cursor=found.cursor).asset_events
+
+        queued = materialize(world, instance, tags={AUTOMATIC: "true"})
+        assert queued.success
+        made = {event.asset_key.to_user_string() for event in queued.get_asset_materialization_events()}
+        assert "objects/trips/City" in made
+        assert not made & {"objects/trips/Trip", "search/trips/Trip"}
+
+        started = materialize(world, instance)
+        assert not started.success
+        checks = {(c.asset_key.path[-1], c.check_name): c for c in started.get_asset_check_evaluations()}
+        refused = checks["trips", "schema_fits_mappings"]
+        assert (refused.passed, refused.severity, refused.blocking) == (False, dg.AssetCheckSeverity.ERROR, True)

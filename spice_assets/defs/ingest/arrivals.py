@@ -22,13 +22,14 @@ class ObservedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ObservedMapping:
-    """One mapping that runs by itself."""
+    """One mapping that runs by itself; `refusal` is why its gate does not let the newest version through, "" where it does."""
 
     mapping_id: str
     version: int
     dataset_id: str
     branch: str
     class_id: str
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,27 @@ class ObservedDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What to run: one request per database, so that classes are filled in the order of their links; and where to go on."""
+    """What to run, what a gate refused, and where to go on.
 
-    requests: Sequence[tuple[str, Sequence[dg.AssetKey]]]
+    Attributes:
+        requests: a database, a run key and the assets: one per database, so that classes are filled in the order of their links.
+        refused: the asset that is not run for a mapping, and why: told once per version and mapping.
+    """
+
+    requests: Sequence[tuple[str, str, Sequence[dg.AssetKey]]]
+    refused: Sequence[tuple[dg.AssetKey, str]]
     cursor: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """Something that may be new: `content_id` tells one state of it from the next."""
+    """Something that may be new: `content_id` tells one state of it from the next; `follow` run after `keys` where they exist."""
 
     name: str
     content_id: str
     keys: tuple[dg.AssetKey, ...]
+    follow: tuple[dg.AssetKey, ...] = ()
+    refused: tuple[dg.AssetKey, str] | None = None
 
 
 def evaluate(cursor: str | None, observed: Sequence[ObservedDatabase], *, is_known: Callable[[dg.AssetKey], bool]) -> Arrivals:
@@ -80,20 +89,22 @@ def evaluate(cursor: str | None, observed: Sequence[ObservedDatabase], *, is_kno
     """
     before: Mapping[str, Mapping[str, str]] = json.loads(cursor) if cursor else {}
     after: dict[str, Mapping[str, str]] = dict(before)
-    requests: list[tuple[str, Sequence[dg.AssetKey]]] = []
+    requests: list[tuple[str, str, Sequence[dg.AssetKey]]] = []
+    refused: list[tuple[dg.AssetKey, str]] = []
     for entry in observed:
         seen = dict(before.get(entry.database, {}))
         items = _items(entry)
         fresh = [item for item in items if seen.get(item.name) != item.content_id]
         due = [item for item in fresh if all(map(is_known, item.keys))]
-        if due:
-            keys = {key: None for item in due for key in item.keys}
-            requests.append((_run_key(entry.database, due), list(keys)))
+        keys = {key: None for item in due for key in (*item.keys, *filter(is_known, item.follow))}
+        if keys:
+            requests.append((entry.database, _run_key(entry.database, due), list(keys)))
+        refused += [item.refused for item in due if item.refused is not None]
         requested = {item.name: item.content_id for item in due}
         kept = {item.name: seen[item.name] for item in items if item.name in seen}
         position = str(entry.position) if len(due) == len(fresh) else seen.get("position", "0")
         after[entry.database] = {**kept, **requested, "position": position}
-    return Arrivals(requests, json.dumps(after, sort_keys=True))
+    return Arrivals(requests, refused, json.dumps(after, sort_keys=True))
 
 
 def position_of(cursor: str | None, database: str) -> int:
@@ -113,11 +124,7 @@ def _items(entry: ObservedDatabase) -> list[_Item]:
         if dataset.dataset_id in versions
     ]
     items += [
-        _Item(
-            name=f"mapping {mapping.mapping_id}",
-            content_id=f"{mapping.version} {versions[mapping.dataset_id]}",
-            keys=tuple(asset_key(kind, entry.database, mapping.branch, mapping.class_id) for kind in (OBJECTS, SEARCH)),
-        )
+        _mapping_item(entry.database, mapping, versions[mapping.dataset_id])
         for mapping in entry.mappings
         if mapping.dataset_id in versions
     ]
@@ -126,10 +133,21 @@ def _items(entry: ObservedDatabase) -> list[_Item]:
             name=f"link type {link_type.link_type_id}",
             content_id=" ".join([str(link_type.version), *(versions.get(name, "-") for name in link_type.dataset_ids)]),
             keys=(asset_key(LINKS, entry.database, link_type.branch, link_type.name),),
+            follow=(asset_key(SEARCH, entry.database, link_type.branch, link_type.class_id),),
         )
         for link_type in entry.link_types
     ]
     return items
+
+
+def _mapping_item(database: str, mapping: ObservedMapping, version_id: str) -> _Item:
+    keys = tuple(asset_key(kind, database, mapping.branch, mapping.class_id) for kind in (OBJECTS, SEARCH))
+    return _Item(
+        name=f"mapping {mapping.mapping_id}",
+        content_id=f"{mapping.version} {version_id}",
+        keys=() if mapping.refusal else keys,
+        refused=(keys[0], mapping.refusal) if mapping.refusal else None,
+    )
 
 
 def _run_key(database: str, due: Sequence[_Item]) -> str:

@@ -5,10 +5,14 @@ import dagster as dg
 from spice_assets.catalogue import Catalogue, DatasetEntry, MappingEntry
 from spice_assets.checks import check_of
 from spice_assets.defs.ingest.assets import newest_version
-from spice_assets.names import DATASET, asset_key
+from spice_assets.names import AUTOMATIC, DATASET, asset_key
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
 from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.gates import FAIL
+from spice_core.domain.key_specs import KeyCheck
+from spice_core.services.keep_gates import Gates
+from spice_core.services.save_key_specs import KeySpecs, codes_of
 
 
 def dataset_checks(entry: DatasetEntry, catalogue: Catalogue) -> list[dg.AssetChecksDefinition]:
@@ -22,20 +26,34 @@ def _key_is_unique(entry: DatasetEntry, mappings: list[MappingEntry]) -> dg.Asse
 
     @check_of(
         asset_key(DATASET, entry.database, entry.branch, entry.name),
-        description="The columns that become a primary key have no gaps and no repeats; without a mapping, some columns could.",
+        description=(
+            "The columns that become a primary key have no gaps and no repeats; without a mapping, some columns could. A key "
+            "that somebody stated of the dataset stops what follows where rows break it."
+        ),
+        blocking=True,
     )
     def key_is_unique(platform: dg.ResourceParam[PlatformSource]) -> dg.AssetCheckResult:
         parts = platform.get()
         version = newest_version(parts.registry, entry.database, entry.dataset_id)
-        if not keys:
+        stated = _stated_keys(parts, entry, version)
+        if not keys and not stated:
             found = [", ".join(columns) for columns in version.primary_key_candidates]
             severity = dg.AssetCheckSeverity.WARN
             return dg.AssetCheckResult(passed=bool(found), severity=severity, metadata={"candidates": found})
         problems = {", ".join(key): _key_problems(parts, entry, version, key) for key in keys}
-        is_fine = not any(sum(counts.values()) for counts in problems.values())
-        return dg.AssetCheckResult(passed=is_fine, severity=dg.AssetCheckSeverity.WARN, metadata={"problems": problems})
+        broken = {", ".join(check.spec.columns): dict(codes_of(check)) for check in stated if not check.holds}
+        return dg.AssetCheckResult(
+            passed=not broken and not any(sum(counts.values()) for counts in problems.values()),
+            severity=dg.AssetCheckSeverity.ERROR if broken else dg.AssetCheckSeverity.WARN,
+            metadata={"problems": problems, "broken_stated_keys": broken},
+        )
 
     return key_is_unique
+
+
+def _stated_keys(parts: Platform, entry: DatasetEntry, version: DatasetVersion) -> list[KeyCheck]:
+    specs = KeySpecs(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
+    return [specs.check(entry.database, version, spec) for spec in specs.of_dataset(entry.database, entry.dataset_id)]
 
 
 def _key_problems(parts: Platform, entry: DatasetEntry, version: DatasetVersion, key: tuple[str, ...]) -> dict[str, int]:
@@ -47,24 +65,35 @@ def _key_problems(parts: Platform, entry: DatasetEntry, version: DatasetVersion,
 def _schema_fits_mappings(entry: DatasetEntry) -> dg.AssetChecksDefinition:
     @check_of(
         asset_key(DATASET, entry.database, entry.branch, entry.name),
-        description="Every column that a mapping reads is there; a warning where types changed since the mapping was made.",
+        description=(
+            "The version has the columns that each mapping was made for. What somebody starts stops here otherwise; runs that "
+            "start by themselves have left such a mapping out already, and only warn."
+        ),
         blocking=True,
     )
-    def schema_fits_mappings(platform: dg.ResourceParam[PlatformSource]) -> dg.AssetCheckResult:
+    def schema_fits_mappings(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[PlatformSource]
+    ) -> dg.AssetCheckResult:
         parts = platform.get()
         version = newest_version(parts.registry, entry.database, entry.dataset_id)
-        columns = {column.name for column in version.columns}
+        gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
         mappings = parts.registry.mappings(entry.database, dataset_id=entry.dataset_id)
+        columns = {column.name for column in version.columns}
         lacking = {
             mapping.class_id: sorted({name for field in mapping.fields for name in field.source_fields} - columns)
             for mapping in mappings
         }
-        lacking = {name: missing for name, missing in lacking.items() if missing}
-        changed = [mapping.class_id for mapping in mappings if mapping.schema_hash != version.schema_hash]
+        checks = {mapping.class_id: gates.schema(mapping, version) for mapping in mappings}
+        refused = {class_id: check.message for class_id, check in checks.items() if check.status == FAIL}
+        is_warning = not refused or AUTOMATIC in context.run.tags
         return dg.AssetCheckResult(
-            passed=not lacking and not changed,
-            severity=dg.AssetCheckSeverity.ERROR if lacking else dg.AssetCheckSeverity.WARN,
-            metadata={"missing_columns": lacking, "changed_since_mapping": changed, "columns": len(columns)},
+            passed=not refused,
+            severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "refused": refused,
+                "missing_columns": {name: missing for name, missing in lacking.items() if missing},
+                "columns": len(columns),
+            },
         )
 
     return schema_fits_mappings

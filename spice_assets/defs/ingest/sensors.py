@@ -1,10 +1,11 @@
-"""New uploads and mappings start their runs."""
+"""New dataset versions and mappings start their runs, wherever they came from."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import dagster as dg
 
 from spice_assets.defs.ingest.arrivals import (
+    Arrivals,
     ObservedDatabase,
     ObservedDataset,
     ObservedLinkType,
@@ -12,22 +13,32 @@ from spice_assets.defs.ingest.arrivals import (
     evaluate,
     position_of,
 )
+from spice_assets.links import Links
+from spice_assets.names import AUTOMATIC, DATABASE
 from spice_assets.resources import PlatformSource
+from spice_core.domain.datasets import ClassMapping, DatasetVersion
+from spice_core.domain.gates import FAIL, GateCheck
 from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.errors import Unavailable
 from spice_core.ports.registry import Registry
+from spice_core.services.keep_gates import Gates
 from spice_core.services.save_link_types import link_types_of
 
 INTERVAL_SECONDS = 5
 
+Gate = Callable[[ClassMapping, DatasetVersion], GateCheck]
 
-def new_uploads_sensor(selection: Collection[dg.AssetKey]) -> dg.SensorDefinition:
+
+def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links) -> dg.SensorDefinition:
     """Return the sensor over the assets of this code location."""
     known = frozenset(selection)
 
     @dg.sensor(
         name="new_uploads",
-        description="A new dataset version, or a new or edited mapping, starts the chain to search: one run per database.",
+        description=(
+            "A new dataset version (by upload, connector or watched place), or a new or edited mapping or link type, starts the "
+            "chain to search: one run per database. A mapping whose gate refuses the version is left out, and its class says why."
+        ),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         target=dg.AssetSelection.assets(*sorted(known, key=lambda key: list(key.path))),
@@ -36,39 +47,68 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey]) -> dg.SensorDefinitio
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[PlatformSource]
     ) -> dg.SensorResult | dg.SkipReason:
         try:
-            observed = observe(platform.get().registry, context.cursor)
+            parts = platform.get()
+            gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
+            observed = observe(parts.registry, context.cursor, gate=gates.schema)
         except Unavailable as error:
             return dg.SkipReason(f"{error.message}; asking again")
         found = evaluate(context.cursor, observed, is_known=known.__contains__)
-        requests = [dg.RunRequest(run_key=run_key, asset_selection=list(keys)) for run_key, keys in found.requests]
-        reason = None if requests else dg.SkipReason("nothing new")
-        return dg.SensorResult(run_requests=requests or None, skip_reason=reason, cursor=found.cursor)
+        for key, reason in found.refused:
+            context.log.warning("%s is not run: %s", key.to_user_string(), reason)
+        requests = [
+            dg.RunRequest(run_key=run_key, asset_selection=list(keys), tags={AUTOMATIC: "true", DATABASE: database})
+            for database, run_key, keys in found.requests
+        ]
+        return dg.SensorResult(
+            run_requests=requests or None,
+            skip_reason=None if requests else dg.SkipReason(_why_nothing(found)),
+            asset_events=[refusal_of(key, reason, links) for key, reason in found.refused],
+            cursor=found.cursor,
+        )
 
     return new_uploads
 
 
-def observe(registry: Registry, cursor: str | None) -> Sequence[ObservedDatabase]:
-    """Read the databases whose registry moved since the cursor."""
+def refusal_of(key: dg.AssetKey, reason: str, links: Links) -> dg.AssetObservation:
+    """Return what the asset catalogue shows of a class that is not run because a gate refuses the version."""
+    return dg.AssetObservation(
+        key, description=f"not run: {reason}", metadata={"gate": FAIL, "reason": reason, "gates": links.gates()}
+    )
+
+
+def _why_nothing(found: Arrivals) -> str:
+    reasons = [f"{key.to_user_string()}: {reason}" for key, reason in found.refused]
+    return f"gates refuse what is new: {'; '.join(reasons)}" if reasons else "nothing new"
+
+
+def observe(registry: Registry, cursor: str | None, *, gate: Gate) -> Sequence[ObservedDatabase]:
+    """Read the databases whose registry moved since the cursor, and what `gate` says to each mapping's newest version."""
     return [
-        _observed(registry, database)
+        _observed(registry, database, gate)
         for database in registry.databases()
         if registry.position(database) > position_of(cursor, database)
     ]
 
 
-def _observed(registry: Registry, database: str) -> ObservedDatabase:
+def _observed(registry: Registry, database: str, gate: Gate) -> ObservedDatabase:
     position = registry.position(database)
+    found = registry.datasets(database)
     datasets = [
         ObservedDataset(entry.dataset_id, entry.branch, entry.name, entry.latest.version_id if entry.latest else None)
-        for entry in registry.datasets(database)
+        for entry in found
     ]
+    newest = {entry.dataset_id: entry.latest for entry in found}
     mappings = [
-        ObservedMapping(entry.mapping_id, entry.version, entry.dataset_id, entry.branch, entry.class_id)
-        for entry in registry.mappings(database)
-        if entry.auto_run
+        _observed_mapping(entry, newest.get(entry.dataset_id), gate) for entry in registry.mappings(database) if entry.auto_run
     ]
     link_types = [_observed_link_type(registry, entry) for entry in link_types_of(registry, database) if entry.trigger_index]
     return ObservedDatabase(database, position, datasets, mappings, link_types)
+
+
+def _observed_mapping(entry: ClassMapping, version: DatasetVersion | None, gate: Gate) -> ObservedMapping:
+    check = gate(entry, version) if version is not None else None
+    refusal = check.message if check is not None and check.status == FAIL else ""
+    return ObservedMapping(entry.mapping_id, entry.version, entry.dataset_id, entry.branch, entry.class_id, refusal)
 
 
 def _observed_link_type(registry: Registry, entry: LinkType) -> ObservedLinkType:

@@ -8,6 +8,7 @@ from spice_assets.catalogue import LinkEntry
 from spice_assets.defs.ingest.assets import OWNER
 from spice_assets.links import Links
 from spice_assets.names import DATASET, LINKS, OBJECTS, asset_key, group_name, op_name
+from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import link_instances
 from spice_core.domain.link_types import LinkRun
@@ -32,18 +33,20 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
         kinds={"graph", "postgres"},
         owners=[OWNER],
         code_version=str(entry.version),
-        metadata={"api": links.instances(), "link_type": entry.link_type_id},
+        metadata={"api": links.instances(), "runs": links.link_runs(), "link_type": entry.link_type_id},
     )
 
     @dg.multi_asset(specs=[spec], name=op_name(key))
     def made_links(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
-        parts = platform.get()
-        run = link_instances(parts).run(
-            entry.database,
-            entry.link_type_id,
-            actor=ACTOR,
-            progress=lambda progress: context.log.info("%s: %s sources", progress.step, progress.sources),
-        )
+        with repeated():
+            parts = platform.get()
+            tell = now_and_then(context.log.info, parts.clock)
+            run = link_instances(parts).run(
+                entry.database,
+                entry.link_type_id,
+                actor=ACTOR,
+                progress=lambda done: tell(f"{done.step}: {done.sources:,} sources"),
+            )
         if run.state != "succeeded":
             statistics, samples = dict(run.statistics), _samples(run)
             message = f"link type {entry.name} is {run.result or run.state}: {statistics}"

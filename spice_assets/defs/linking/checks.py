@@ -15,7 +15,11 @@ _SAMPLES = 10
 def link_checks(entry: LinkEntry) -> list[dg.AssetChecksDefinition]:
     """Return the checks of one link type."""
 
-    @check_of(link_key(entry), description="The newest run is a PASS: no link was dropped for a missing end, none came twice.")
+    @check_of(
+        link_key(entry),
+        description="The newest run is a PASS: no link was dropped for a missing end, none came twice. A FAIL stops the rest.",
+        blocking=True,
+    )
     def nothing_dropped(platform: dg.ResourceParam[PlatformSource]) -> dg.AssetCheckResult:
         registry = platform.get().registry
         found = registry.records(entry.database, RecordKind.LINK_RUN, parent=entry.link_type_id, limit=1)

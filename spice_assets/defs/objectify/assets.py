@@ -1,18 +1,22 @@
 """`objects/…`: the instances of a class, made of the rows of its datasets."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from spice_assets.catalogue import Catalogue, ClassEntry
 from spice_assets.defs.ingest.assets import OWNER, newest_version
+from spice_assets.defs.ingest.sensors import refusal_of
 from spice_assets.links import Links
-from spice_assets.names import DATASET, OBJECTS, asset_key, group_name, op_name
+from spice_assets.names import AUTOMATIC, DATASET, OBJECTS, asset_key, group_name, op_name
+from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform, objectify
 from spice_core.domain.datasets import ObjectifyRun
+from spice_core.domain.gates import FAIL
+from spice_core.services.keep_gates import Gates
 
 ACTOR = "dagster"
 _SAMPLES = 10
@@ -37,9 +41,12 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
         ),
         kinds={"graph", "postgres"},
         owners=[OWNER],
+        skippable=True,
         code_version=" ".join(f"{mapping.mapping_id}:{mapping.version}" for mapping in entry.mappings) or None,
         metadata={
             "api": links.instances(),
+            "runs": links.objectify_runs(),
+            "gates": links.gates(),
             "dagster/column_schema": dg.TableSchema(
                 columns=[
                     dg.TableColumn(
@@ -52,23 +59,57 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
     )
 
     @dg.multi_asset(specs=[spec], name=op_name(key))
-    def objects(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
-        parts = platform.get()
-        runs = [_objectify(parts, entry, mapping.mapping_id, mapping.dataset_id) for mapping in entry.mappings]
-        for run in runs:
-            context.log.info("mapping %s: %s rows, %s rejected, %.1f s", run.mapping_id, run.rows, run.rejected, run.seconds)
-        return _report(parts, entry, runs)
+    def objects(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        with repeated():
+            parts = platform.get()
+            mapping_ids = [mapping.mapping_id for mapping in entry.mappings]
+            if context.run.tags.get(AUTOMATIC) is not None:
+                mapping_ids, refused = admitted(parts, entry.database, mapping_ids)
+                for reason in refused:
+                    context.log.warning("not run: %s", reason)
+                    context.log_event(refusal_of(key, reason, links))
+                if not mapping_ids:
+                    return
+            runs = [_objectify(parts, entry, mapping_id, context.log.info) for mapping_id in mapping_ids]
+            yield _report(parts, entry, runs)
 
     return objects
+
+
+def admitted(parts: Platform, database: str, mapping_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which mappings run by themselves on the newest versions, and why others do not: gates, or somebody, said no."""
+    gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
+    known = {mapping.mapping_id: mapping for mapping in parts.registry.mappings(database)}
+    ready: list[str] = []
+    refused: list[str] = []
+    for mapping_id in mapping_ids:
+        mapping = known.get(mapping_id)
+        if mapping is None:
+            refused.append(f"mapping {mapping_id} was deleted meanwhile")
+        elif mapping.auto_run:
+            check = gates.schema(mapping, newest_version(parts.registry, database, mapping.dataset_id))
+            if check.status == FAIL:
+                refused.append(check.message)
+            else:
+                ready.append(mapping_id)
+    return ready, refused
 
 
 def _told(description: str) -> str:
     return f"{description}\n\n" if description else ""
 
 
-def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, dataset_id: str) -> ObjectifyRun:
-    version = newest_version(parts.registry, entry.database, dataset_id)
-    run = objectify(parts).run(entry.database, mapping_id, version_id=version.version_id, actor=ACTOR)
+def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, log: Callable[..., None]) -> ObjectifyRun:
+    tell = now_and_then(log, parts.clock)
+    run = objectify(parts).run(
+        entry.database,
+        mapping_id,
+        actor=ACTOR,
+        progress=lambda done: tell(f"mapping {mapping_id}: {done.rows:,} rows looked at, {done.rows_per_second:,.0f} a second"),
+    )
+    log("mapping %s: %s rows, %s rejected, %.1f s", run.mapping_id, run.rows, run.rejected, run.seconds)
     if run.state != "succeeded":
         reasons = dict(run.reasons)
         raise dg.Failure(f"mapping {mapping_id} failed: {reasons}", metadata={"reasons": reasons, "samples": _samples([run])})
@@ -91,6 +132,9 @@ def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) ->
             "deleted": sum(run.deleted for run in runs),
             "unchanged": sum(run.unchanged for run in runs),
             "rejects": sum(run.rejected for run in runs),
+            "conflicts": sum(run.edits_kept + run.edits_overwritten for run in runs),
+            "edits_kept": sum(run.edits_kept for run in runs),
+            "edits_overwritten": sum(run.edits_overwritten for run in runs),
             "links_dropped": sum(run.links_dropped for run in runs),
             "reasons": dict(reasons),
             "samples": _samples(runs),

@@ -16,11 +16,13 @@ _SAMPLES = 10
 
 
 def object_checks(entry: ClassEntry) -> list[dg.AssetChecksDefinition]:
-    """Return the checks of one class."""
+    """Return the checks of one class; what is downstream stops at a dangling link where a mapping demands its targets."""
+    demands = any(mapping.on_missing_target == "fail" for mapping in entry.mappings)
 
     @check_of(
         asset_key(OBJECTS, entry.database, entry.branch, entry.class_id),
         description="Every link of every instance leads to an instance that exists.",
+        blocking=demands,
     )
     def no_dangling_links(platform: dg.ResourceParam[PlatformSource]) -> dg.AssetCheckResult:
         view = platform.get().graph.view(entry.database, entry.branch)

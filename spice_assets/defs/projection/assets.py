@@ -52,6 +52,7 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
                 "surplus": found.surplus,
                 "different": found.different,
                 "waited_seconds": waited,
+                "seconds": parts.clock.monotonic() - started,
                 "commit": commit.id,
             },
             data_version=dg.DataVersion(commit.id),
