@@ -23,10 +23,9 @@ from typing import Any
 import httpx2
 
 from benchmarks.report import Pairs, Row, write
-from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, stop_infrastructure
+from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, objectify, stop_infrastructure
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, FieldMapping
 from spice_core.services.ingest_dataset import UploadRequest
-from spice_core.services.objectify import Objectify
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from spice_core.services.wait_for_reads import ReadBarrier
 from spice_core.settings import Settings, load_settings, process_environment
@@ -82,22 +81,6 @@ class Stage:
         parts = self.parts
         service = ingest_dataset(parts)
         return service.run(UploadRequest(DATABASE, "main", name, f"{name}.csv", key), [csv_of(rows)])
-
-    def objectify(self) -> Objectify:
-        parts = self.parts
-        return Objectify(
-            registry=parts.registry,
-            datasets=parts.datasets,
-            tables=parts.tables,
-            graph=parts.graph,
-            lineage=parts.lineage,
-            commands=parts.commands,
-            statuses=parts.statuses,
-            work=parts.work,
-            log=parts.log,
-            clock=parts.clock,
-            ids=parts.ids,
-        )
 
     def map(self, version: DatasetVersion, class_id: str, fields: dict[str, str]) -> str:
         mapping_id = mapping_id_of(DATABASE, "main", version.dataset_id, class_id)
@@ -179,7 +162,7 @@ def prepare(running: Stage, classes: list[str]) -> None:
         commands.create_class(DATABASE, "main", item_class(name))
     running.wait("graph", "search")
     groups = running.ingest("groups", [{"code": f"g{number}"} for number in range(100)], "groups")
-    running.objectify().run(DATABASE, running.map(groups, "Group", {"code": "code"}))
+    objectify(running.parts).run(DATABASE, running.map(groups, "Group", {"code": "code"}))
 
 
 def over_http(running: Stage, class_id: str, rows: list[dict[str, Any]]) -> float:
@@ -211,7 +194,7 @@ def by_objectify(running: Stage, version: DatasetVersion, class_id: str) -> tupl
     names = ("id", "title", "note", "amount", "count", "day", "seen")
     mapping_id = running.map(version, class_id, {**{name: name for name in names}, "in_group": "group"})
     started = time.perf_counter()
-    run = running.objectify().run(DATABASE, mapping_id)
+    run = objectify(running.parts).run(DATABASE, mapping_id)
     running.wait("graph", "search")
     seconds = time.perf_counter() - started
     assert (run.state, run.created, run.rejected) == ("succeeded", run.rows, 0), run
@@ -221,7 +204,7 @@ def by_objectify(running: Stage, version: DatasetVersion, class_id: str) -> tupl
 def again(running: Stage, mapping_id: str, changed: int) -> float:
     """Seconds of the next version."""
     started = time.perf_counter()
-    run = running.objectify().run(DATABASE, mapping_id)
+    run = objectify(running.parts).run(DATABASE, mapping_id)
     running.wait("graph", "search")
     assert (run.state, run.updated, run.created, run.deleted) == ("succeeded", changed, 0, 0), run
     return time.perf_counter() - started

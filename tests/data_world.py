@@ -18,6 +18,7 @@ from spice_core.services.objectify import Objectify
 from spice_core.services.project_lineage import LineageProjector
 from spice_core.services.project_statuses import StatusProjector
 from spice_core.services.read_datasets import ReadDatasets
+from spice_core.services.run_parts import RunParts
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from tests.text_sources import FakeSourceFiles
 from tests.write_path import SteppedClock, WritePath
@@ -78,8 +79,12 @@ class DataWorld:
         )
 
     def new_objectify(self, **options: Any) -> Objectify:
+        return Objectify(self.run_parts(**options))
+
+    def run_parts(self, **options: Any) -> RunParts:
+        """Return what runs of mappings and link types work with here."""
         assert self.path.work is not None
-        return Objectify(
+        return RunParts(
             registry=self.registry,
             datasets=self.datasets,
             tables=self.tables,

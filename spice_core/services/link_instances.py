@@ -20,27 +20,18 @@ from spice_core.domain.link_types import (
 )
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import DatasetNotFound, LogBehind, NotFound
-from spice_core.ports.clock import Clock
-from spice_core.ports.dataset_store import DatasetStore
-from spice_core.ports.graph_store import GraphStore, GraphView
-from spice_core.ports.id_source import IdSource
-from spice_core.ports.read_models import CommandStatuses, LineageStore
-from spice_core.ports.registry import Registry
-from spice_core.ports.table_engine import TableEngine
-from spice_core.ports.work_ledger import WorkLedger
-from spice_core.services.event_log.event_log import EventLog
+from spice_core.ports.graph_store import GraphView
 from spice_core.services.link_history import LinkHistory, link_edits, link_history, standing
 from spice_core.services.link_plan import LinkPlanner, SourcePlan, note_shared
 from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks, changes_of, has_columns, has_moved
-from spice_core.services.objectify_batches import Again, CommandBatches, Tally
-from spice_core.services.objectify_turn import Turn, turn_of
-from spice_core.services.read_edits import EditReader
+from spice_core.services.objectify_batches import Again, Tally
+from spice_core.services.objectify_turn import Turn
+from spice_core.services.run_parts import RunParts
 from spice_core.services.save_link_types import LinkTypes
-from spice_core.services.submit_commands import Accepted, CommandService
+from spice_core.services.submit_commands import Accepted
 from spice_core.services.submit_records import RecordCommands
 
 _REGISTRY_WAIT_SECONDS = 10.0
-_POLL_SECONDS = 0.02
 _MAX_SAMPLES = 200
 
 
@@ -74,39 +65,11 @@ class LinkInstances:
     changes of the relationship by people are undone by the next run: link edits are not.
     """
 
-    def __init__(
-        self,
-        *,
-        registry: Registry,
-        datasets: DatasetStore,
-        tables: TableEngine,
-        graph: GraphStore,
-        lineage: LineageStore,
-        commands: CommandService,
-        statuses: CommandStatuses,
-        work: WorkLedger,
-        log: EventLog,
-        clock: Clock,
-        ids: IdSource,
-        max_ahead: int = 5000,
-        stall_seconds: float = 120.0,
-    ) -> None:
-        """Keep the ports; bounds as of `Objectify`."""
-        self._registry = registry
-        self._datasets = datasets
-        self._tables = tables
-        self._graph = graph
-        self._commands = commands
-        self._records = RecordCommands(commands=commands, registry=registry)
-        self._types = LinkTypes(commands=commands, registry=registry)
-        self._statuses = statuses
-        self._work = work
-        self._log = log
-        self._clock = clock
-        self._ids = ids
-        self._max_ahead = max_ahead
-        self._stall_seconds = stall_seconds
-        self._object_edits = EditReader(graph=graph, lineage=lineage, log=log, clock=clock, patience_seconds=stall_seconds)
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+        self._records = RecordCommands(commands=parts.commands, registry=parts.registry)
+        self._types = LinkTypes(commands=parts.commands, registry=parts.registry)
+        self._object_edits = parts.edits()
 
     def run(
         self,
@@ -128,11 +91,9 @@ class LinkInstances:
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
         """
         self._types.require(database, link_type_id)
-        run_id = self._ids.new_id()
-        with turn_of(
-            database, link_type_id, run_id=run_id, work=self._work, clock=self._clock, patience=self._stall_seconds
-        ) as turn:
-            started = self._clock.monotonic()
+        run_id = self._parts.ids.new_id()
+        with self._parts.turn(database, link_type_id, run_id) as turn:
+            started = self._parts.clock.monotonic()
             job = self._job(database, link_type_id, run_id=run_id, full=full, turn=turn, actor=actor)
             report = progress or _silent
             found, written = Tally(), Tally()
@@ -140,15 +101,16 @@ class LinkInstances:
             if result != FAIL:
                 self._write(job, written, turn, report)
                 job = replace(job, run=replace(job.run, seen_commit=self._seen(job)))
-            run = _result(job.run, result, found, written, seconds=self._clock.monotonic() - started)
-            self._is_registered(database, self._record(job.link_type, run, actor=actor).position, seconds=_REGISTRY_WAIT_SECONDS)
+            run = _result(job.run, result, found, written, seconds=self._parts.clock.monotonic() - started)
+            accepted = self._record(job.link_type, run, actor=actor)
+            self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
 
     def _job(self, database: str, link_type_id: str, *, run_id: str, full: bool, turn: Turn, actor: str | None) -> _Job:
         link_type = self._types.require(database, link_type_id)
-        head = self._log.head(database).position
-        self._batches(link_type, run_id, Tally(), turn).settle()
-        view = self._graph.view(database, link_type.branch)
+        head = self._parts.log.head(database).position
+        self._parts.batches(link_type, run_id, Tally(), turn).settle()
+        view = self._parts.graph.view(database, link_type.branch)
         version = self._version(link_type)
         run = LinkRun(
             run_id=run_id,
@@ -159,10 +121,10 @@ class LinkInstances:
             commit_id=None if version else view.commit.id,
             position=head,
             seen_commit=view.commit.id,
-            started_at=self._clock.now(),
+            started_at=self._parts.clock.now(),
         )
         accepted = self._record(link_type, run, actor=actor)
-        if not self._is_registered(database, accepted.position, seconds=self._stall_seconds):
+        if not self._parts.is_registered(database, accepted.position, seconds=self._parts.stall_seconds):
             raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
         history = self._history(link_type, run_id, actor=actor)
         return self._compared(link_type, run, history, version, view, full=full)
@@ -180,7 +142,7 @@ class LinkInstances:
         """Decide what is compared with what."""
         last = history.succeeded
         source, known = self._source(link_type, history, version, view)
-        edits = link_edits(self._registry, link_type.database, link_type.link_type_id)
+        edits = link_edits(self._parts.registry, link_type.database, link_type.link_type_id)
         newer = [edit for edit in edits if last is None or edit.position > last.position]
         is_other = last is not None and last.link_type_version != link_type.version
         is_reset = full or is_other or len(known) < len(history.bases)
@@ -194,7 +156,9 @@ class LinkInstances:
         basis = {"link_type_id": link_type.link_type_id}
         if version is not None:
             basis |= {"dataset_id": version.dataset_id, "version_id": version.version_id}
-        planner = LinkPlanner(link_type, basis=basis, edits=standing(edits), graph=self._graph, object_edits=self._object_edits)
+        planner = LinkPlanner(
+            link_type, basis=basis, edits=standing(edits), graph=self._parts.graph, object_edits=self._object_edits
+        )
         edited = frozenset(edit.source for edit in (edits if is_full else newer))
         seen = None if last is None or is_full else last.seen_commit
         return _Job(run, link_type, source, planner, known, is_full, is_reset, edited, seen)
@@ -204,40 +168,40 @@ class LinkInstances:
     ) -> tuple[LinkSource, list[str]]:
         """What the data say, and those of the earlier versions that it can still be compared with."""
         class_ids = frozenset({link_type.class_id, link_type.target})
-        ontology = self._commands.settled.ontology(link_type.database, link_type.branch, class_ids, fresh=True)
+        ontology = self._parts.commands.settled.ontology(link_type.database, link_type.branch, class_ids, fresh=True)
         spec = link_type.spec
         if isinstance(spec, ObjectSpec):
             commits = [commit for commit in history.bases if self._is_there(link_type.database, commit)]
-            return ObjectLinks(link_type, spec, ontology, graph=self._graph, view=view), commits
-        older = [self._registry.version(link_type.database, name) for name in history.bases]
+            return ObjectLinks(link_type, spec, ontology, graph=self._parts.graph, view=view), commits
+        older = [self._parts.registry.version(link_type.database, name) for name in history.bases]
         tables = {item.version_id: self._table(link_type, item) for item in older if item is not None and has_columns(item, spec)}
         path = self._table(link_type, version) if version is not None and has_columns(version, spec) else None
         if path is None:
             raise DatasetNotFound("The newest version lacks columns that the link type reads: save the link type again")
-        return TableLinks(link_type, spec, ontology, tables=self._tables, table=path, older=tables), list(tables)
+        return TableLinks(link_type, spec, ontology, tables=self._parts.tables, table=path, older=tables), list(tables)
 
     def _table(self, link_type: LinkType, version: DatasetVersion) -> Path:
-        return self._datasets.local_path(link_type.database, version.commit_id, version.path)
+        return self._parts.datasets.local_path(link_type.database, version.commit_id, version.path)
 
     def _is_there(self, database: str, commit: str | None) -> bool:
         if commit is None:
             return False
         try:
-            return self._graph.view(database, commit).commit.id == commit
+            return self._parts.graph.view(database, commit).commit.id == commit
         except NotFound:
             return False
 
     def _version(self, link_type: LinkType) -> DatasetVersion | None:
         if not isinstance(link_type.spec, TableSpec):
             return None
-        dataset = self._registry.dataset(link_type.database, link_type.spec.dataset_id)
+        dataset = self._parts.registry.dataset(link_type.database, link_type.spec.dataset_id)
         if dataset is None or dataset.latest is None:
             raise DatasetNotFound(f"There is no dataset {link_type.spec.dataset_id[:200]!r}, or it has no version yet")
         return dataset.latest
 
     def _history(self, link_type: LinkType, run_id: str, *, actor: str | None) -> LinkHistory:
         """Read what was done before, and put the end of runs on record that did not live to do so."""
-        history = link_history(self._registry, link_type, besides=run_id)
+        history = link_history(self._parts.registry, link_type, besides=run_id)
         for run in history.since:
             if run.state == "running":
                 ended = replace(run, state="failed", result=FAIL, statistics={"run_died": 1})
@@ -277,25 +241,25 @@ class LinkInstances:
 
     def _moves(self, link_type: LinkType, commits: tuple[str, str]) -> Iterator[tuple[list[str], list[str]]]:
         ontology, own = self._ontology(link_type), link_type.link_type_id
-        for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.class_id))):
+        for changes in changes_of(self._parts.graph, link_type.database, commits, sorted(ontology.family(link_type.class_id))):
             yield [item.key for item in changes if has_moved(item, link_type.predicate, besides=own)], []
-        for changes in changes_of(self._graph, link_type.database, commits, sorted(ontology.family(link_type.target))):
+        for changes in changes_of(self._parts.graph, link_type.database, commits, sorted(ontology.family(link_type.target))):
             yield [], [item.key for item in changes if item.before is None]
 
     def _seen(self, job: _Job) -> str:
         """The graph as it is now, where nothing but this run moved anything since it began: else as it was then."""
-        begun, now = str(job.run.seen_commit), self._graph.view(job.link_type.database, job.link_type.branch).commit.id
+        begun, now = str(job.run.seen_commit), self._parts.graph.view(job.link_type.database, job.link_type.branch).commit.id
         moves = self._moves(job.link_type, (begun, now)) if isinstance(job.source, TableLinks) else ()
         return begun if any(sources or targets for sources, targets in moves) else now
 
     def _ontology(self, link_type: LinkType) -> Ontology:
         class_ids = frozenset({link_type.class_id, link_type.target})
-        return self._commands.settled.ontology(link_type.database, link_type.branch, class_ids)
+        return self._parts.commands.settled.ontology(link_type.database, link_type.branch, class_ids)
 
     def _linked(self, link_type: LinkType) -> Iterator[list[Node]]:
         """The instances that have links of this type."""
         ontology = self._ontology(link_type)
-        view, after = self._graph.view(link_type.database, link_type.branch), None
+        view, after = self._parts.graph.view(link_type.database, link_type.branch), None
         while True:
             page = view.page(sorted(ontology.family(link_type.class_id)), after=after, limit=BATCH)
             yield [node for node in page.nodes if node.links.get(link_type.predicate)]
@@ -326,7 +290,7 @@ class LinkInstances:
 
     def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[LinkProgress], None]) -> None:
         """Submit what differs. Where a target takes one source only, all that go are gone before any comes."""
-        batches = self._batches(job.link_type, job.run.run_id, tally, turn)
+        batches = self._parts.batches(job.link_type, job.run.run_id, tally, turn)
         for may_add in (False, True) if job.link_type.is_exclusive else (True,):
             counted = Tally()
             for plans in self._plans(job, counted, turn):
@@ -339,21 +303,6 @@ class LinkInstances:
                 report(LinkProgress(counted.counts["sources"], "writing"))
             batches.finish()
 
-    def _batches(self, link_type: LinkType, run_id: str, tally: Tally, turn: Turn) -> CommandBatches:
-        return CommandBatches(
-            place=link_type,
-            scope=run_id,
-            turn=turn,
-            tally=tally,
-            commands=self._commands,
-            statuses=self._statuses,
-            work=self._work,
-            log=self._log,
-            clock=self._clock,
-            max_ahead=self._max_ahead,
-            stall_seconds=self._stall_seconds,
-        )
-
     def _record(self, link_type: LinkType, run: LinkRun, *, actor: str | None) -> Accepted:
         return self._records.save(
             link_type.database,
@@ -365,14 +314,6 @@ class LinkInstances:
             status=run.result or run.state.upper(),
             actor=actor,
         )
-
-    def _is_registered(self, database: str, position: int, *, seconds: float) -> bool:
-        deadline = self._clock.monotonic() + seconds
-        while self._registry.position(database) < position:
-            if self._clock.monotonic() >= deadline:
-                return False
-            self._clock.sleep(_POLL_SECONDS)
-        return True
 
 
 def _result(run: LinkRun, result: str, found: Tally, written: Tally, *, seconds: float) -> LinkRun:

@@ -9,30 +9,20 @@ from spice_core.domain.object_edits import Assertion
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper
 from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
-from spice_core.ports.clock import Clock
-from spice_core.ports.dataset_store import DatasetStore
-from spice_core.ports.graph_store import GraphStore
-from spice_core.ports.id_source import IdSource
-from spice_core.ports.read_models import CommandStatuses, LineageStore
-from spice_core.ports.registry import Registry
-from spice_core.ports.table_engine import RowChange, TableEngine
-from spice_core.ports.work_ledger import WorkLedger
+from spice_core.ports.table_engine import RowChange
 from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of
-from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.keep_gates import Gates, note_broken
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
 from spice_core.services.objectify_history import History, history_of
 from spice_core.services.objectify_plan import Plan, RowPlanner
-from spice_core.services.objectify_turn import Turn, turn_of
-from spice_core.services.read_edits import EditReader
+from spice_core.services.objectify_turn import Turn
+from spice_core.services.run_parts import RunParts
 from spice_core.services.save_key_specs import key_specs_of
-from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_registry import RegistryCommands
 
 _BATCH = 1000
 _MAX_SAMPLES = 200
 _REGISTRY_WAIT_SECONDS = 10.0
-_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +60,11 @@ class Objectify:
     that stand are carried along in the source of the command. Memory does not grow with the table.
     """
 
-    def __init__(
-        self,
-        *,
-        registry: Registry,
-        datasets: DatasetStore,
-        tables: TableEngine,
-        graph: GraphStore,
-        lineage: LineageStore,
-        commands: CommandService,
-        statuses: CommandStatuses,
-        work: WorkLedger,
-        log: EventLog,
-        clock: Clock,
-        ids: IdSource,
-        max_ahead: int = 5000,
-        stall_seconds: float = 120.0,
-    ) -> None:
-        """Keep the ports.
-
-        At most `max_ahead` rows are undecided at a time; a worker that stands still for `stall_seconds` ends the run.
-        """
-        self._registry = registry
-        self._datasets = datasets
-        self._tables = tables
-        self._graph = graph
-        self._commands = commands
-        self._catalogue = RegistryCommands(commands=commands, registry=registry)
-        self._statuses = statuses
-        self._work = work
-        self._log = log
-        self._clock = clock
-        self._ids = ids
-        self._max_ahead = max_ahead
-        self._stall_seconds = stall_seconds
-        self._gates = Gates(commands=commands, registry=registry, datasets=datasets, tables=tables)
-        self._edits = EditReader(graph=graph, lineage=lineage, log=log, clock=clock, patience_seconds=stall_seconds)
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+        self._catalogue = RegistryCommands(commands=parts.commands, registry=parts.registry)
+        self._gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
+        self._edits = parts.edits()
 
     def run(
         self,
@@ -135,25 +94,23 @@ class Objectify:
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
         """
         self._mapping(database, mapping_id)
-        run_id = self._ids.new_id()
-        with turn_of(
-            database, mapping_id, run_id=run_id, work=self._work, clock=self._clock, patience=self._stall_seconds
-        ) as turn:
-            started = self._clock.monotonic()
+        run_id = self._parts.ids.new_id()
+        with self._parts.turn(database, mapping_id, run_id) as turn:
+            started = self._parts.clock.monotonic()
             ready = self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
             job = self._job(database, ready, run_id=run_id, full=full, actor=actor)
             tally = Tally()
             keys = self._gates.keys(job.mapping, job.version)
             has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
-            run = self._result(job, tally, has_failed=has_failed, seconds=self._clock.monotonic() - started)
+            run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
             self._gates.record(job.mapping, job.version, run, keys, actor=actor)
             accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
-            self._is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
+            self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
 
     def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[int], None]) -> bool:
         """Bring the graph to what the version says; return whether the run failed before it wrote anything."""
-        batches = self._batches(job, tally, turn)
+        batches = self._parts.batches(job.mapping, job.run.run_id, tally, turn)
         batches.settle()
         self._note_key_problems(job, tally)
         if job.mapping.on_missing_target == "fail" and self._misses_targets(job, tally, turn):
@@ -177,16 +134,16 @@ class Objectify:
         self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
 
     def _mapping(self, database: str, mapping_id: str) -> ClassMapping:
-        found = [mapping for mapping in self._registry.mappings(database) if mapping.mapping_id == mapping_id]
+        found = [mapping for mapping in self._parts.registry.mappings(database) if mapping.mapping_id == mapping_id]
         if not found:
             raise MappingNotFound(f"There is no mapping {mapping_id[:200]!r}")
         return found[0]
 
     def _version(self, mapping: ClassMapping, version_id: str | None) -> DatasetVersion:
         if version_id is not None:
-            version = self._registry.version(mapping.database, version_id)
+            version = self._parts.registry.version(mapping.database, version_id)
         else:
-            dataset = self._registry.dataset(mapping.database, mapping.dataset_id)
+            dataset = self._parts.registry.dataset(mapping.database, mapping.dataset_id)
             version = dataset.latest if dataset else None
         if version is None or version.dataset_id != mapping.dataset_id:
             raise DatasetNotFound(f"Dataset {mapping.dataset_id} has no version {version_id or 'yet'}")
@@ -194,11 +151,11 @@ class Objectify:
 
     def _ontology(self, mapping: ClassMapping) -> Ontology:
         class_ids = frozenset({mapping.class_id})
-        return self._commands.settled.ontology(mapping.database, mapping.branch, class_ids, fresh=True)
+        return self._parts.commands.settled.ontology(mapping.database, mapping.branch, class_ids, fresh=True)
 
     def _problems(self, mapping: ClassMapping, version: DatasetVersion, ontology: Ontology) -> list[Problem]:
         resolved = ontology.resolve(mapping.class_id)
-        keys = key_specs_of(self._registry, mapping.database, mapping.dataset_id)
+        keys = key_specs_of(self._parts.registry, mapping.database, mapping.dataset_id)
         problems = mapping_problems(mapping, version, resolved, keys=keys)
         return [*problems, *link_problems(mapping, version, resolved, ontology)]
 
@@ -246,17 +203,17 @@ class Objectify:
             previous_version_id=None,
             state="running",
             rows=version.row_count,
-            started_at=self._clock.now(),
+            started_at=self._parts.clock.now(),
             mapping_version=mapping.version,
         )
         accepted = self._catalogue.record_run(mapping.database, mapping.branch, run, actor=actor)
-        if not self._is_registered(mapping.database, accepted.position, seconds=self._stall_seconds):
+        if not self._parts.is_registered(mapping.database, accepted.position, seconds=self._parts.stall_seconds):
             raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
         return run
 
     def _history(self, mapping: ClassMapping, run_id: str, *, actor: str | None) -> History:
         """Read what was done before, and put the end of runs on record that did not live to do so: this one has their turn."""
-        history = history_of(self._registry, mapping, besides=run_id)
+        history = history_of(self._parts.registry, mapping, besides=run_id)
         for run in history.unfinished:
             ended = replace(run, state="failed", reasons={"run_died": 1})
             self._catalogue.record_run(mapping.database, mapping.branch, ended, actor=actor)
@@ -264,36 +221,20 @@ class Objectify:
 
     def _old_table(self, database: str, version_id: str, mapper: RowMapper) -> Path | None:
         """Return the table of an earlier version; None where it was deleted, or has no such key."""
-        version = self._registry.version(database, version_id)
+        version = self._parts.registry.version(database, version_id)
         if version is None or not set(mapper.key_columns) <= {column.name for column in version.columns}:
             return None
         return self._table(database, version)
 
     def _table(self, database: str, version: DatasetVersion) -> Path:
-        return self._datasets.local_path(database, version.commit_id, version.path)
-
-    def _batches(self, job: _Job, tally: Tally, turn: Turn) -> CommandBatches:
-        return CommandBatches(
-            place=job.mapping,
-            # Of this run alone: a batch that an earlier run made may have been undone since.
-            scope=job.run.run_id,
-            turn=turn,
-            tally=tally,
-            commands=self._commands,
-            statuses=self._statuses,
-            work=self._work,
-            log=self._log,
-            clock=self._clock,
-            max_ahead=self._max_ahead,
-            stall_seconds=self._stall_seconds,
-        )
+        return self._parts.datasets.local_path(database, version.commit_id, version.path)
 
     def _planner(self, job: _Job, tally: Tally) -> RowPlanner:
         return RowPlanner(
             mapping=job.mapping,
             version_id=job.version.version_id,
             mapper=job.mapper,
-            graph=self._graph,
+            graph=self._parts.graph,
             edits=self._edits,
             tally=tally,
             is_full=job.is_full,
@@ -301,7 +242,7 @@ class Objectify:
         )
 
     def _note_key_problems(self, job: _Job, tally: Tally) -> None:
-        missing, repeated, rows = self._tables.key_problems(job.table, job.mapper.key_columns)
+        missing, repeated, rows = self._parts.tables.key_problems(job.table, job.mapper.key_columns)
         tally.counts["rejected"] += missing + repeated
         for reason, count in (("key_missing", missing), ("key_repeated", repeated)):
             if count:
@@ -311,7 +252,9 @@ class Objectify:
     def _changes(self, job: _Job) -> Iterator[Sequence[RowChange]]:
         """The rows to look at: those that differ from the previous version, or all."""
         old = None if job.is_full else job.old_table
-        for batch in self._tables.changes(old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH):
+        for batch in self._parts.tables.changes(
+            old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH
+        ):
             if upserts := [change for change in batch if change.after is not None]:
                 yield upserts
 
@@ -353,7 +296,7 @@ class Objectify:
 
     def _removed(self, old: Path, job: _Job) -> Iterator[list[RowChange]]:
         key = job.mapper.key_columns
-        for batch in self._tables.changes(old, job.table, key=key, columns=key, batch=_BATCH):
+        for batch in self._parts.tables.changes(old, job.table, key=key, columns=key, batch=_BATCH):
             yield [change for change in batch if change.kind == "removed"]
 
     def _reporter(self, started: float, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
@@ -363,7 +306,7 @@ class Objectify:
             nonlocal done
             done += rows
             if progress is not None:
-                progress(Progress(done, done / max(1e-9, self._clock.monotonic() - started)))
+                progress(Progress(done, done / max(1e-9, self._parts.clock.monotonic() - started)))
 
         return report
 
@@ -385,15 +328,6 @@ class Objectify:
             samples=tuple(tally.samples[:_MAX_SAMPLES]),
             seconds=round(seconds, 3),
         )
-
-    def _is_registered(self, database: str, position: int, *, seconds: float) -> bool:
-        """Wait, for a bounded time, until a run at `position` can be seen; return whether it can."""
-        deadline = self._clock.monotonic() + seconds
-        while self._registry.position(database) < position:
-            if self._clock.monotonic() >= deadline:
-                return False
-            self._clock.sleep(_POLL_SECONDS)
-        return True
 
 
 def _again(planner: RowPlanner, plan: Plan) -> Again:

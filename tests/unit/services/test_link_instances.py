@@ -46,20 +46,7 @@ def types(world: DataWorld) -> LinkTypes:
 
 
 def service(world: DataWorld) -> LinkInstances:
-    assert world.path.work is not None
-    return LinkInstances(
-        registry=world.registry,
-        datasets=world.datasets,
-        tables=world.tables,
-        graph=world.path.graph,
-        lineage=world.lineage,
-        commands=world.path.commands,
-        statuses=world.statuses,
-        work=world.path.work,
-        log=world.path.log,
-        clock=world.clock,
-        ids=world.path.ids,
-    )
+    return LinkInstances(world.run_parts())
 
 
 def edits(world: DataWorld) -> LinkEdits:

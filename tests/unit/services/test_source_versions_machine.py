@@ -230,21 +230,7 @@ class Sources(RuleBasedStateMachine):
         return {node.key.partition("/")[2]: node for node in page.nodes}
 
     def _links(self) -> LinkInstances:
-        world = self.world
-        assert world.path.work is not None
-        return LinkInstances(
-            registry=world.registry,
-            datasets=world.datasets,
-            tables=world.tables,
-            graph=world.path.graph,
-            lineage=world.lineage,
-            commands=world.path.commands,
-            statuses=world.statuses,
-            work=world.path.work,
-            log=world.path.log,
-            clock=world.clock,
-            ids=world.path.ids,
-        )
+        return LinkInstances(self.world.run_parts())
 
 
 QUICK = settings(max_examples=3, stateful_step_count=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
