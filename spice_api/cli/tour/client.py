@@ -49,6 +49,11 @@ class Api:
         files = {"file": (filename, content, "text/csv")}
         return self._send("POST", "bff", path, files=files, data=fields, params=parameters, headers={"Idempotency-Key": key})
 
+    def instance(self, database: str, key: str) -> Mapping[str, Any]:
+        """Return the instance at `key` (`Class/id`) with its `version` and its `data`."""
+        found: Mapping[str, Any] = self.get("bff", f"/instance/{database}/instance/{key}")["data"]
+        return found
+
     def completed(self, command_id: str) -> Mapping[str, Any]:
         """Return the status of a command that has ended well; waits for it.
 

@@ -54,10 +54,10 @@ def correct(api: Api, database: str, flight: str, *, findings: Findings, console
     """Correct a value with the number that was read; then let a second person try with the same number."""
     instance = flight.partition("/")[2]
     path = f"/instances/{database}/async/Flight/{instance}/update"
-    before = _read(api, database, flight)
+    before = api.instance(database, flight)
     number = before["version"]
     api.put("bff", path, {"data": {"dep_delay": 99}}, wait=True, expected_seq=number)
-    after = _read(api, database, flight)
+    after = api.instance(database, flight)
     console.print(f"  corrected dep_delay of {flight}: {before['data'].get('dep_delay')} -> {after['data'].get('dep_delay')}")
     findings.equal(
         "the correction is there, one number further",
@@ -73,7 +73,7 @@ def correct(api: Api, database: str, flight: str, *, findings: Findings, console
         findings.equal("it is refused with both numbers", found, (409, number, number + 1))
     else:
         findings.holds("a second correction with an old number is refused", False)
-    findings.equal("and changes nothing", _read(api, database, flight), after)
+    findings.equal("and changes nothing", api.instance(database, flight), after)
 
 
 def _reached(api: Api, database: str, predicate: str, target: str) -> dict[str, int]:
@@ -101,10 +101,6 @@ def _reached(api: Api, database: str, predicate: str, target: str) -> dict[str, 
             key = edge["to_node"].partition("/")[2]
             counts[key] = counts.get(key, 0) + 1
     return counts
-
-
-def _read(api: Api, database: str, key: str) -> Any:
-    return api.get("bff", f"/instance/{database}/instance/{key}")["data"]
 
 
 def _is_whole(cause: Any) -> bool:

@@ -72,7 +72,7 @@ def bring_in_report(api: Api, parts: Platform, stage: Stage, database: str, *, f
     mapping = _save_mapping(parts, database, first)
     runs = [_objectified(parts, stage, mapping, first)]
     edited = naming.instance_id_of_key([EDITED, "2013-01"])
-    before = _read(api, database, edited)
+    before = api.instance(database, naming.node_key(CLASS, edited))
     path = f"/instances/{database}/async/{CLASS}/{edited}/update"
     api.put("bff", path, {"data": {"mean_delay": "1.5"}}, expected_seq=before["version"], wait=True)
     second = _upload(api, parts, database, both, findings=findings, console=console)
@@ -82,7 +82,9 @@ def bring_in_report(api: Api, parts: Platform, stage: Stage, database: str, *, f
     findings.equal("every row of January is an object", runs[0].created, len(january))
     found = (runs[1].created, runs[1].updated, runs[1].unchanged)
     findings.equal("of the second report only the new month is worked on", found, (len(both) - len(january), 0, len(january)))
-    findings.equal("what a person wrote stays", _read(api, database, edited)["data"]["mean_delay"], "1.5")
+    findings.equal(
+        "what a person wrote stays", api.instance(database, naming.node_key(CLASS, edited))["data"]["mean_delay"], "1.5"
+    )
     count = api.get("bff", f"/instance/{database}/class/{CLASS}/count")["data"]["count"]
     findings.equal("both months are in the graph", count, len(both))
 
@@ -146,8 +148,3 @@ def _objectified(parts: Platform, stage: Stage, mapping: ClassMapping, version: 
                 raise NoRun(f"the run of {version.version_id} failed: {dict(run.reasons)}; see {stage.urls['dagster']}")
         parts.clock.sleep(0.5)
     raise NoRun(f"after {_PATIENCE_SECONDS:.0f} s Dagster has not objectified {version.version_id}; see {stage.urls['dagster']}")
-
-
-def _read(api: Api, database: str, instance: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = api.get("bff", f"/instance/{database}/instance/{naming.node_key(CLASS, instance)}")["data"]
-    return found
