@@ -69,9 +69,6 @@ def refusal(files: SourceFiles, folder: Path, data: bytes) -> str:
     return error.value.message
 
 
-# --- containers: refused before anything is unpacked, so no process is started for them
-
-
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -94,11 +91,9 @@ def refusal(files: SourceFiles, folder: Path, data: bytes) -> str:
 def test_fault_20_a_container_that_harms_is_refused_before_it_is_unpacked(
     files: SourceFiles, folder: Path, data: Callable[[], bytes], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No process is started for it."""
     monkeypatch.setattr(subprocess, "Popen", None)
     assert words in refusal(files, folder, data())
-
-
-# --- workbooks: refused by the process that reads them
 
 
 @pytest.mark.parametrize(
@@ -173,9 +168,6 @@ def test_fault_20_damaged_workbooks_are_refused_or_read_and_the_reader_breaks_al
     assert found["read"] > 5
     assert found["refused"] > 50
     assert not {"ended with -9", "ended with -24"} & {*found}  # none ran out of time
-
-
-# --- the bounds of the reading process
 
 
 def stub(program: str, **limits: int) -> CalamineSourceFiles:
@@ -255,9 +247,6 @@ def test_fault_20_the_reader_sees_no_secrets_of_this_process(folder: Path, monke
     assert "hidden" not in told.read_text()
 
 
-# --- text
-
-
 def long_line(path: Path, *, before: bytes) -> Path:
     piece = b"0123456789abcdef" * (1 << 16)
     with path.open("wb") as file:
@@ -327,8 +316,6 @@ def test_fault_20_a_box_that_lies_outside_of_the_sheet_reads_nothing(files: Sour
                 else:
                     assert read.table.row_count == 0
 
-
-# --- Parquet
 
 READ = """
 import sys
