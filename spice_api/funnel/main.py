@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from spice_api.analysis.google_routes import router as google
 from spice_api.analysis.routes import router as analysis
 from spice_api.analysis.structure_routes import router as structure
 from spice_api.app import AppInfo, create_app
@@ -15,10 +16,10 @@ INFO = AppInfo(
     summary="Types of columns, inferred from their values, and tables found in sheets.",
     description=(
         "Nothing is stored: send rows, get the type of every column with its confidence and the reason, and a class; send cells "
-        "or a workbook, get the tables in them."
+        "or a workbook, or name a Google Sheet, get the tables in them."
     ),
 )
-ROUTERS = (analysis, structure)
+ROUTERS = (analysis, structure, google)
 
 
 def app(settings: Settings | None = None, platform: Platform | None = None) -> FastAPI:

@@ -65,7 +65,10 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class FoundSource:
-    """A source that a connection offers: its stable key, a title for people, and what is known of its shape."""
+    """A source that a connection offers: its stable key, a title for people, and what is known of its shape.
+
+    `name` is what its place calls it (a worksheet's tab); empty where the key says it.
+    """
 
     key: str
     title: str
@@ -74,6 +77,7 @@ class FoundSource:
     key_columns: Sequence[str] = ()
     row_count: int | None = None
     options: Config = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

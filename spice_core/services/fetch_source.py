@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class FetchSource:
         """
         with connector.read(access, spec_of(source), cursor if base else None) as reading:
             if reading.columns is None:
-                path, count = _write_cells(_counted(reading, progress), folder)
+                path, count = write_cells(_counted(reading, progress), folder)
             else:
                 path, count = self._write_table(reading, source, base, folder, progress)
             end, is_full, is_text = reading.end(), reading.is_full, reading.columns is None
@@ -94,8 +94,11 @@ def _counted(reading: Reading, progress: Progress) -> Iterator[Sequence[Sequence
         progress(count)
 
 
-def _write_cells(batches: Iterator[Sequence[Sequence[object]]], folder: Path) -> tuple[Path, int]:
-    """Write rows of cells as CSV, every row as wide as the widest: rows that end early are no broken ones."""
+def write_cells(batches: Iterable[Sequence[Sequence[object]]], folder: Path) -> tuple[Path, int]:
+    """Write rows of cells as CSV, every row as wide as the widest: rows that end early are no broken ones.
+
+    Return the file, in `folder`, and the number of its rows.
+    """
     ragged, path = folder / "cells.csv", folder / "table.csv"
     width = count = 0
     with ragged.open("w", encoding="utf-8", errors="replace", newline="") as file:

@@ -2,10 +2,7 @@
 
 import json
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -13,74 +10,25 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx2
 import psycopg
 import pytest
+from arriving import PASSWORD, WAIT, cli, host_of, saved, until, versions
 from connectors_world import BUDGET, ITEMS, with_budget
-from google_server import CLIENT_ID, CLIENT_SECRET, GoogleServer, google_server
-from running import Running, free_port
+from google_server import CLIENT_ID, CLIENT_SECRET, GoogleServer
+from running import Running
 
-WAIT = {"Prefer": "wait=30"}
-GRANTED, PASSWORD = "refresh-token-that-ann-granted", "pw-of-the-sales-reader"
-
-
-@pytest.fixture(scope="module")
-def google() -> Iterator[GoogleServer]:
-    with google_server() as server:
-        with_budget(server)
-        server.files[BUDGET].readers.add(GRANTED)
-        yield server
+GRANTED = "refresh-token-that-ann-granted"
 
 
-@pytest.fixture(scope="module")
-def connected(running: Running, google: GoogleServer, module_database: str) -> Iterator[Running]:
-    """A BFF and a worker of connectors that reach the servers of tests, on the state of the running platform."""
-    urls = {f"SPICE_GOOGLE_{name}_URL": google.url for name in ("SHEETS", "DRIVE", "TOKEN", "CONSENT")}
-    own = {
-        "BFF_PORT": str(free_port()),
-        "SPICE_WORKER_PORT": str(free_port()),
-        "GOOGLE_CLIENT_ID": CLIENT_ID,
-        "GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
-        "SPICE_SQL_SOURCE_HOSTS": f"{host_of(module_database)}:5432",
-        "SPICE_CONNECTOR_TICK_SECONDS": "0.2",
-        "SECRET_KEY": "a key of these tests, long enough",
-    }
-    found = Running(running.state / "connectors", {**running.environment, **urls, **own})
-    found.state.mkdir()
-    try:
-        found._start(["-m", "spice_workers", "connectors"], name="connectors")
-        found.start("bff")
-        yield found
-    finally:
-        found.stop()
+@pytest.fixture(scope="module", autouse=True)
+def budget(google: GoogleServer) -> None:
+    """A spreadsheet that the person who grants GRANTED may read."""
+    with_budget(google)
+    google.files[BUDGET].readers.add(GRANTED)
 
 
 @pytest.fixture
 def api(connected: Running) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=f"{connected.url('bff')}/api/v1/connectors", timeout=60, headers=WAIT) as client:
         yield client
-
-
-def host_of(dsn: str) -> str:
-    return parse_qs(urlsplit(dsn).query)["host"][0]
-
-
-def saved(answer: httpx2.Response) -> dict[str, Any]:
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["status"] == "COMPLETED", answer.text
-    found: dict[str, Any] = answer.json()["result"]
-    return found
-
-
-def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
-
-
-def versions(bff: httpx2.Client, dataset_id: str) -> list[dict[str, Any]]:
-    answer = bff.get(f"/pipelines/datasets/{quote(dataset_id, safe='')}/versions")
-    return answer.json()["data"]["versions"] if answer.status_code == 200 else []
 
 
 def synced(api: httpx2.Client, source_id: str) -> dict[str, Any]:
@@ -128,6 +76,14 @@ def test_a_sheet_that_a_person_authorized_is_watched(
     assert [item["row_count"] for item in versions(bff, source_id)] == [3, 2]
     runs = api.get(f"/sources/{quote(source_id, safe='')}/runs").json()["data"]
     assert [run["result"] for run in runs["runs"]] == ["new_version", "new_version"]
+    assert_hidden(connected, GRANTED, CLIENT_SECRET, "ya29.")
+
+    seen = looked_at(connected, "preview", sheet_url=BUDGET, connection_id=connection, worksheet_name="People").json()
+    assert seen["source"] == {"key": f"{BUDGET}/5", "title": "Budget / People", "worksheet": "People", "row_count": 1000}
+    assert [row["name"] for row in seen["tables"][0]["rows"]] == ["Ann", "Bob"]
+    assert [column["column_name"] for column in seen["tables"][0]["columns"]] == ["id", "name"]
+    address = f"https://docs.google.com/spreadsheets/d/{BUDGET}/edit#gid=5"
+    assert looked_at(connected, "structure/analyze", sheet_url=address, connection_id=connection).json()["sheet"] == "People"
     assert_hidden(connected, GRANTED, CLIENT_SECRET, "ya29.")
 
     listed = cli(connected, "connector", "sources", "-d", database, "--json")
@@ -191,6 +147,26 @@ def test_a_connection_that_leads_elsewhere_is_refused(
     assert said in answer.text
 
 
+@pytest.mark.parametrize("route", ["preview", "structure/analyze"])
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"sheet_url": "http://169.254.169.254/"}, 400, "invalid_input"),
+        ({"sheet_url": f"{BUDGET},{BUDGET}x"}, 400, "invalid_input"),
+        ({"sheet_url": BUDGET}, 409, "source_not_authorized"),
+        ({"sheet_url": BUDGET, "api_key": "wrong"}, 409, "source_not_authorized"),
+        ({"sheet_url": BUDGET, "connection_id": "nowhere:x"}, 404, "record_not_found"),
+        ({"sheet_url": BUDGET, "connection_id": "nowhere:x", "api_key": "k"}, 400, "invalid_input"),
+        ({"sheet_url": BUDGET, "base_url": "http://evil"}, 422, "invalid_request"),
+    ],
+)
+def test_a_sheet_that_may_not_be_looked_at_is_refused(
+    connected: Running, route: str, body: dict[str, Any], status: int, code: str
+):
+    answer = looked_at(connected, route, **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
 def test_what_is_not_there_is_not_found(api: httpx2.Client, database: str):
     for path in (f"/connections/{database}:nothing", "/connections/nowhere:x", f"/sources/{database}:main:x"):
         assert api.get(path).status_code == 404
@@ -198,11 +174,8 @@ def test_what_is_not_there_is_not_found(api: httpx2.Client, database: str):
     assert {item["kind"] for item in api.get("/kinds").json()["data"]["kinds"]} == {"google_sheets", "sql"}
 
 
-def cli(connected: Running, *words: str) -> str:
-    command = [sys.executable, "-m", "spice_api.cli.main", *words]
-    return subprocess.run(
-        command, env=connected.environment, cwd=connected.state, capture_output=True, text=True, check=True
-    ).stdout
+def looked_at(connected: Running, route: str, **body: Any) -> httpx2.Response:
+    return httpx2.post(f"{connected.url('funnel')}/api/v1/funnel/{route}/google-sheets", json=body, timeout=60)
 
 
 def assert_hidden(connected: Running, *secrets: str) -> None:

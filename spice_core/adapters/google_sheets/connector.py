@@ -81,7 +81,13 @@ class GoogleSheetsConnector(Connector):
             title = str(body.get("properties", {}).get("title", spreadsheet))
             sheets = [Worksheet.of(item.get("properties", {})) for item in body.get("sheets", ())]
             found += [
-                FoundSource(f"{spreadsheet}/{sheet.sheet_id}", f"{title} / {sheet.title}", "worksheet", row_count=sheet.row_count)
+                FoundSource(
+                    f"{spreadsheet}/{sheet.sheet_id}",
+                    f"{title} / {sheet.title}",
+                    "worksheet",
+                    row_count=sheet.row_count,
+                    name=sheet.title,
+                )
                 for sheet in sheets
                 if sheet.is_grid
             ]
