@@ -11,6 +11,7 @@ from spice_api.connectors.connections import router as connections
 from spice_api.connectors.sources import router as connector_sources
 from spice_api.databases.routes import router as databases
 from spice_api.datasets.ingest_requests import router as ingest_requests
+from spice_api.datasets.references import router as references
 from spice_api.datasets.routes import router as datasets
 from spice_api.datasets.uploads import router as uploads
 from spice_api.datasets.watched_places import router as watched_places
@@ -49,6 +50,7 @@ ROUTERS = (
     uploads,
     ingest_requests,
     watched_places,
+    references,
     datasets,
     connections,
     connector_sources,

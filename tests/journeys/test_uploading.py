@@ -45,6 +45,21 @@ def test_upload_becomes_a_typed_version(bff: httpx2.Client, database: str) -> No
     assert text.splitlines()[1] == "p1,Shirt,9.50,3"
 
 
+def test_keys_and_references_of_datasets_are_found(bff: httpx2.Client, database: str) -> None:
+    products = upload(bff, database).json()["data"]["dataset"]["dataset_id"]
+    lines = b"line,product_id,count\n1,p1,5\n2,p2,6\n3,p1,7\n4,p3,9\n5,p2,6\n"
+    orders = upload(bff, database, lines, key="k2", filename="order_lines.csv").json()["data"]["dataset"]["dataset_id"]
+    keys = bff.get(f"/pipelines/datasets/{quote(orders, safe='')}/references").json()["data"]
+    assert ["line"] in keys["primary_key_candidates"]
+    found = [(item["columns"], item["target_dataset_id"], item["target_columns"]) for item in keys["references"]]
+    assert found == [(["product_id"], products, ["product_id"])]
+    assert (keys["references"][0]["given"], keys["references"][0]["found"], keys["references"][0]["coverage"]) == (5, 5, 1.0)
+    listed = bff.get("/pipelines/datasets/references", params={"db_name": database}).json()["data"]["datasets"]
+    assert {item["dataset_id"]: len(item["references"]) for item in listed} == {products: 0, orders: 1}
+    assert bff.get(f"/pipelines/datasets/{database}:main:nothing/references").status_code == 404
+    assert bff.get("/pipelines/datasets/references", params={"db_name": "nowhere"}).status_code == 404
+
+
 def test_must_hold_28_upload_is_idempotent_by_its_key(bff: httpx2.Client, database: str) -> None:
     first = upload(bff, database).json()["data"]["version"]["version_id"]
     assert upload(bff, database).json()["data"]["version"]["version_id"] == first
