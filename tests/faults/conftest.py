@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tests.faults.installation import Installation, installation
-from tests.faults.nursery import Nursery
+from tests.faults.nursery import Nursery, shared_nursery
 from tests.journeys.profiles import full_profile
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
+def nursery() -> Nursery:
+    return shared_nursery()
 
 
 @pytest.fixture(params=["embedded", pytest.param("full", marks=pytest.mark.full)])

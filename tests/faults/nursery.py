@@ -3,6 +3,7 @@
 Run as a program it is that server: it reads one JSON request per line and writes one JSON answer per line.
 """
 
+import atexit
 import contextlib
 import ctypes
 import json
@@ -15,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,17 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-_PRELOADED = ("spice_core.bootstrap", "spice_workers.runner", "spice_workers.graph", "spice_workers.search", "spice_api.app")
+_PRELOADED = (
+    "spice_workers.__main__",
+    "spice_api.oms.main",
+    "spice_api.bff.main",
+    "spice_api.funnel.main",
+    "spice_api.cli.main",
+    "spice_api.cli.check",
+    "spice_api.cli.connector",
+    "spice_api.cli.dataset",
+    "spice_api.cli.log",
+)
 
 
 class Child:
@@ -104,6 +116,14 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait(30)
         self._process.stdout.close()
+
+
+@cache
+def shared_nursery() -> Nursery:
+    """Return the nursery of this process; it ends with it."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
 
 
 def _serve() -> None:

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -87,8 +85,9 @@ def host_of(dsn: str) -> str:
 
 def cli(running: Running, *words: str) -> str:
     """Run `spice` beside a platform; return what it printed."""
-    command = [sys.executable, "-m", "spice_api.cli.main", *words]
-    return subprocess.run(command, env=running.environment, cwd=running.state, capture_output=True, text=True, check=True).stdout
+    code, said = running.spice(*words)
+    assert code == 0, said
+    return said
 
 
 def csv_file(site: Site, rows: Sequence[Row]) -> None:

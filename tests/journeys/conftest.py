@@ -72,7 +72,7 @@ def connected(running: Running, google: GoogleServer, postgres_server: str) -> I
     }
     found = Running(state, {**running.environment, **urls, **own})
     try:
-        found._start(["-m", "spice_workers", "connectors"], name="connectors")
+        found.start_program("spice_workers", "connectors", name="connectors")
         found.start("bff", "funnel")
         yield found
     finally:

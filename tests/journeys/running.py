@@ -3,14 +3,14 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+
+from tests.faults.nursery import Child, shared_nursery
 
 OPEN = {
     "OMS_REQUIRE_AUTH": "false",
@@ -37,7 +37,7 @@ class Running:
 
     state: Path
     environment: dict[str, str]
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Child] = field(default_factory=list)
 
     @classmethod
     def on(cls, state: Path, dsn: str, more: Mapping[str, str]) -> "Running":
@@ -54,13 +54,13 @@ class Running:
     def start(self, *apps: str) -> None:
         """Start the apps (`oms`, `bff`, `funnel`) and wait until they are ready."""
         for app in apps:
-            self._start(["-m", f"spice_api.{app}.main"], name=app)
+            self.start_program(f"spice_api.{app}.main", name=app)
         for app in apps:
             self._wait(f"{self.url(app)}/health", name=app)
 
     def start_workers(self) -> None:
         """Start all workers in one process."""
-        self._start(["-m", "spice_workers", "all"], name="workers")
+        self.start_program("spice_workers", "all", name="workers")
         self._wait(f"http://127.0.0.1:{self.environment['SPICE_WORKER_PORT']}/healthz", name="workers")
 
     def stop(self) -> None:
@@ -70,20 +70,26 @@ class Running:
         for process in self.processes:
             try:
                 process.wait(15)
-            except subprocess.TimeoutExpired:
+            except TimeoutError:
                 process.kill()
-                process.wait()
 
     def log_of(self, name: str) -> str:
         """Return what a process wrote."""
         return (self.state / f"{name}.out").read_text(errors="replace")
 
-    def _start(self, arguments: Sequence[str], *, name: str) -> None:
-        with (self.state / f"{name}.out").open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], env=self.environment, cwd=self.state, stdout=out, stderr=subprocess.STDOUT
-            )
-        self.processes.append(process)
+    def start_program(self, *words: str, name: str) -> None:
+        """Start `python -m words…`; what it writes is `log_of(name)`."""
+        out = self.state / f"{name}.out"
+        out.unlink(missing_ok=True)
+        self.processes.append(shared_nursery().start(words, environment=self.environment, cwd=self.state, out=out))
+
+    def spice(self, *words: str, **environment: str) -> tuple[int, str]:
+        """Run `spice words…` beside the platform to its end; return its exit code and what it wrote."""
+        out = self.state / "command.out"
+        out.unlink(missing_ok=True)
+        seen = {"COLUMNS": "200", **self.environment, **environment}
+        child = shared_nursery().start(["spice_api.cli.main", *words], environment=seen, cwd=self.state, out=out)
+        return child.wait(), out.read_text()
 
     def _wait(self, url: str, *, name: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
