@@ -23,6 +23,7 @@
     |  |- AlreadyExists                  the name is taken
     |  |- StillReferenced                others link to what should be deleted
     |  |- BreaksInstances                an ontology change that existing instances contradict
+    |  |- ObjectTypeMigrationRequired    the ids of existing instances would change: say what becomes of them
     |  |- ObjectTypeMismatch             a class, or what a mapping was made for, is not what the data need
     |  |- SourceNotAuthorized            a place outside refuses the credentials of a connection
     |  `- SlotTaken                      another writer holds this key of the object store
@@ -268,6 +269,12 @@ class BreaksInstances(Conflict):
     """Existing instances contradict the new definition."""
 
     code = "breaks_instances"
+
+
+class ObjectTypeMigrationRequired(Conflict):
+    """The ids of existing instances would change: say by a migration what becomes of them."""
+
+    code = "object_type_migration_required"
 
 
 class ObjectTypeMismatch(Conflict):

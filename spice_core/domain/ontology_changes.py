@@ -11,6 +11,9 @@ from spice_core.domain.values import reader_of, widens
 
 Document = Mapping[str, Any]
 
+PRIMARY_KEY = "primaryKey"
+"""The field of the check that asks for instances whose ids would change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -49,13 +52,23 @@ def checks_of(old: Ontology, new: Ontology) -> Iterator[Check | SharedTargets]:
     yield from _shared_checks(old, new)
 
 
+def rekeyed_classes(old: Ontology, new: Ontology) -> frozenset[str]:
+    """Return the classes of both whose instances get other ids; both resolve."""
+    both = old.definitions.keys() & new.definitions.keys()
+    return frozenset(name for name in both if _is_rekeyed(old.resolve(name), new.resolve(name)))
+
+
+def _is_rekeyed(old: ResolvedClass, new: ResolvedClass) -> bool:
+    is_marked = any(new.properties[name].is_primary_key for name in new.primary_key)
+    return old.primary_key != new.primary_key and bool(old.primary_key or is_marked)
+
+
 def _class_checks(old: ResolvedClass, new: ResolvedClass) -> Iterator[Check]:
     if new.definition.is_abstract and not old.definition.is_abstract:
         yield Check(new.id, "abstract", "an abstract class has no instances")
-    is_marked = any(new.properties[name].is_primary_key for name in new.primary_key)
-    if old.primary_key != new.primary_key and (old.primary_key or is_marked):
+    if _is_rekeyed(old, new):
         names = ", ".join(old.primary_key) or "a generated id"
-        yield Check(new.id, "primaryKey", f"the ids of existing instances are made of {names}")
+        yield Check(new.id, PRIMARY_KEY, f"the ids of existing instances are made of {names}")
 
 
 def _property_checks(old: ResolvedClass, new: ResolvedClass) -> Iterator[Check]:

@@ -14,10 +14,21 @@ from spice_core.services.apply_control import apply_control
 from spice_core.services.branch_numbers import beginning_of
 from spice_core.services.decide_classes import ClassDecisions
 from spice_core.services.decide_instances import InstanceDecisions
+from spice_core.services.decide_migrations import MigrationDecisions
 from spice_core.services.domain_events import events_of, failed_event
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.graph_batches import batch_of
-from spice_core.services.graph_commands import CLASSES, CONTROL, Outcome, Placed, Run, is_graph_command, placed, runs_of
+from spice_core.services.graph_commands import (
+    CLASSES,
+    CONTROL,
+    MIGRATION,
+    Outcome,
+    Placed,
+    Run,
+    is_graph_command,
+    placed,
+    runs_of,
+)
 from spice_core.services.handling import Handler
 from spice_core.services.rebuild_graph import GraphRebuilder
 from spice_core.services.settled_graph import GRAPH_HANDLER, read_ontology
@@ -222,6 +233,9 @@ class GraphHandler(Handler):
 
     def _decide(self, database: str, view: GraphView, ontology: Ontology, run: Run) -> tuple[list[Outcome], Ontology]:
         begun = beginning_of(self._graph, database, run.branch)
+        if run.kind == MIGRATION:
+            migrations = MigrationDecisions(view, ontology, begun=begun)
+            return [migrations.decide(command) for command in run.commands], migrations.ontology
         if run.kind == CLASSES:
             classes = ClassDecisions(view, ontology, begun=begun)
             return [classes.decide(command) for command in run.commands], classes.ontology

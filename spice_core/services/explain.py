@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spice_core.domain import naming
+from spice_core.domain.class_migrations import origin_of
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.domain.events import RecordedEvent
 from spice_core.domain.graph import Commit, Node
@@ -16,6 +17,7 @@ from spice_core.ports.registry import Registry
 from spice_core.services.event_log.event_log import EventLog
 
 _MAX_BRANCH_DEPTH = 20
+_MAX_MOVES = 20
 
 
 class LinkNotFound(NotFound):
@@ -102,7 +104,21 @@ class Explainer:
         return node
 
     def _records(self, database: str, branch: str, key: str, limit: int) -> list[LineageRecord]:
-        """Return the node's records on `branch`, then those of the branches it came from, up to where it left them."""
+        """Return the node's records, newest first; those under the keys that it had before a migration follow."""
+        records: list[LineageRecord] = []
+        found = self._of_key(database, branch, key, limit)
+        for _ in range(_MAX_MOVES):
+            move = next((record for record in found if origin_of(record.source) is not None), None)
+            origin = origin_of(move.source) if move is not None else None
+            if move is None or origin is None:
+                break
+            records += found[: found.index(move) + 1]
+            earlier = self._of_key(database, branch, origin[0], limit)
+            found = [item for item in earlier if item.position < move.position and item.command_id != move.command_id]
+        return [*records, *found][:limit]
+
+    def _of_key(self, database: str, branch: str, key: str, limit: int) -> list[LineageRecord]:
+        """Return the records of a key on `branch`, then those of the branches it came from, up to where it left them."""
         records = self.lineage.of_artifact(database, f"node:{branch}:{key}", limit=limit)
         name = branch
         for _ in range(_MAX_BRANCH_DEPTH):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from spice_core.domain.commands import Command, CommandType, command_of
 from spice_core.domain.events import RecordedEvent
@@ -11,6 +12,7 @@ from spice_core.errors import SpiceError
 
 INSTANCES = "instances"
 CLASSES = "classes"
+MIGRATION = "migration"
 CONTROL = "control"
 
 _KINDS = {
@@ -21,6 +23,7 @@ _KINDS = {
     CommandType.CREATE_ONTOLOGY_CLASS: CLASSES,
     CommandType.UPDATE_ONTOLOGY_CLASS: CLASSES,
     CommandType.DELETE_ONTOLOGY_CLASS: CLASSES,
+    CommandType.MIGRATE_ONTOLOGY_CLASS: MIGRATION,
     CommandType.CREATE_INSTANCE: INSTANCES,
     CommandType.UPDATE_INSTANCE: INSTANCES,
     CommandType.DELETE_INSTANCE: INSTANCES,
@@ -44,7 +47,7 @@ class Placed:
 
     @property
     def kind(self) -> str:
-        """Which of the three kinds of commands it is."""
+        """Which of the four kinds of commands it is."""
         return _KINDS[self.command.command_type]
 
 
@@ -53,18 +56,24 @@ class Outcome:
     """What was decided of one command: the nodes it changes (its own first), or why it fails.
 
     The marker of a bulk request changes nothing itself; its members stand behind it. `inherited` has the numbers that the
-    changed nodes had where their branch began (see `inherited_numbers`).
+    changed nodes had where their branch began (see `inherited_numbers`). `event_types` are those of a migration's nodes by key,
+    `summary` is what it tells at its end.
     """
 
     placed: Placed
     changes: Sequence[Node | Removal] = ()
     failure: SpiceError | None = None
     inherited: Mapping[str, int] = field(default_factory=dict)
+    event_types: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Commands that are decided together: neighbours in the log, of one branch and one kind; control commands stand alone."""
+    """Commands that are decided together: neighbours in the log, of one branch and one kind.
+
+    Control commands and migrations stand alone.
+    """
 
     kind: str
     branch: str
@@ -95,7 +104,7 @@ def runs_of(commands: Sequence[Placed]) -> Iterator[Run]:
     """Yield `commands` in order, cut into runs."""
     for (kind, branch), group in groupby(commands, key=lambda item: (item.kind, item.command.branch)):
         members = list(group)
-        if kind == CONTROL:
+        if kind in {CONTROL, MIGRATION}:
             yield from (Run(kind, branch, [member]) for member in members)
         else:
             yield Run(kind, branch, members)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spice_core.domain.events import COMMAND_FAILED, RecordedEvent
+from spice_core.domain.commands import EVENT_OF, CommandType
+from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent
 from spice_core.domain.read_models import CommandState, StatusChange
 from spice_core.ports.read_models import CommandStatuses
 from spice_core.services.branch_numbers import told_number
 from spice_core.services.following import Follower
 
 _BULK_MARKER = "Bulk"
+_MIGRATED = EVENT_OF[CommandType.MIGRATE_ONTOLOGY_CLASS]
 
 
 class StatusProjector(Follower):
@@ -33,7 +35,7 @@ def status_change(recorded: RecordedEvent) -> StatusChange | None:
     """
     event = recorded.event
     command_id = event.command_id
-    if not command_id:
+    if not command_id or _is_part(event):
         return None
     total, result, error = 0, None, None
     if event.is_command:
@@ -62,9 +64,17 @@ def status_change(recorded: RecordedEvent) -> StatusChange | None:
     )
 
 
+def _is_part(event: Event) -> bool:
+    """Whether it tells of a node of a migration: that one is told as a whole by its last event."""
+    is_migration = event.metadata.get("command_type") == CommandType.MIGRATE_ONTOLOGY_CLASS
+    return is_migration and not event.is_command and event.event_type not in {COMMAND_FAILED, _MIGRATED}
+
+
 def _result(recorded: RecordedEvent) -> dict[str, Any]:
     event = recorded.event
+    told = {"migration": dict(event.data)} if event.event_type == _MIGRATED else {}
     return {
+        **told,
         "event_id": event.event_id,
         "event_type": event.event_type,
         "aggregate_id": event.aggregate_id,

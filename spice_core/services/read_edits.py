@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from spice_core.domain import naming
+from spice_core.domain.class_migrations import origin_of
 from spice_core.domain.graph import Node
 from spice_core.domain.object_edits import EDITS, NO_EDITS, Edit, Edits, edits_of_json, is_of_source
 from spice_core.domain.read_models import LineageRecord
@@ -18,7 +19,7 @@ from spice_core.services.event_log.event_log import EventLog
 
 _POLL_SECONDS = 0.02
 _FIRST_LOOK = 20
-_DELETE = "DELETE_INSTANCE"
+_DELETE, _MIGRATE = "DELETE_INSTANCE", "MIGRATE_ONTOLOGY_CLASS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,46 +89,55 @@ class EditReader:
     def _states(self, database: str, branch: str, node: Node) -> tuple[list[_State], _State | None]:
         """The states since the last that a source made, oldest first, and that one (None: there is none)."""
         newer: list[_State] = []
-        begun: Node | None = node
+        begun: tuple[str, str] | None = (node.key, node.provenance.event_id)
         while begun is not None:
-            for record in self._records(database, branch, begun):
+            moved: tuple[str, str] | None = None
+            for record in self._records(database, branch, *begun):
                 if record.event_type == "INSTANCE_DELETED":
                     return newer[::-1], None
                 state = self._state(database, record)
                 if state.is_of_source:
                     return newer[::-1], state
                 newer.append(state)
+                if (moved := origin_of(record.source)) is not None:
+                    break
                 if record.event_type == "INSTANCE_CREATED":
                     return newer[::-1], None
-            begun, branch = self._beginning(database, branch, begun.key)
+            if moved is not None:
+                begun = moved
+            else:
+                begun, branch = self._beginning(database, branch, begun[0])
         return newer[::-1], None
 
-    def _records(self, database: str, branch: str, node: Node) -> Iterator[LineageRecord]:
-        """The events of an object on a branch up to the state of `node`, newest first; read as far as asked for."""
+    def _records(self, database: str, branch: str, key: str, event_id: str) -> Iterator[LineageRecord]:
+        """The events of an object on a branch up to the state that `event_id` made, newest first; read as far as asked for."""
         limit, seen, is_reached = _FIRST_LOOK, 0, False
         while True:
-            found = self._lineage.of_artifact(database, f"node:{branch}:{node.key}", limit=limit)
+            found = self._lineage.of_artifact(database, f"node:{branch}:{key}", limit=limit)
             for record in found[seen:]:
-                is_reached = is_reached or record.event_id == node.provenance.event_id
+                is_reached = is_reached or record.event_id == event_id
                 if is_reached:
                     yield record
             if len(found) < limit:
                 return
             seen, limit = len(found), limit * 10
 
-    def _beginning(self, database: str, branch: str, key: str) -> tuple[Node | None, str]:
-        """The object as it was where its branch left another, and that one's name."""
-        if branch == naming.MAIN:
+    def _beginning(self, database: str, branch: str, key: str) -> tuple[tuple[str, str] | None, str]:
+        """The key and last event of the object as it was where its branch left another, and that one's name."""
+        view = beginning_of(self._graph, database, branch) if branch != naming.MAIN else None
+        node = view.get([key]).get(key) if view is not None else None
+        if view is None or node is None:
             return None, branch
-        view = beginning_of(self._graph, database, branch)
-        return (view.get([key]).get(key), view.commit.branch) if view is not None else (None, branch)
+        return (key, node.provenance.event_id), view.commit.branch
 
     def _state(self, database: str, record: LineageRecord) -> _State:
         recorded = self._log.find(database, record.event_id)
         if recorded is None:
             raise LogBehind(f"The log does not find event {record.event_id} yet")
         event = recorded.event
-        is_side_effect = event.metadata.get("command_type") == _DELETE
+        command_type = event.metadata.get("command_type")
+        # A migration leaves the values of a source its own, and is nobody's edit where a person made them.
+        is_side_effect = command_type == _DELETE or (command_type == _MIGRATE and not is_of_source(record.source))
         return _State(event.data.get("data") or {}, event.occurred_at, event.actor, record.source, is_side_effect)
 
     def _wait_for_lineage(self, database: str, event_id: str) -> None:

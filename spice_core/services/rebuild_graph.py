@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from spice_core.domain import naming
+from spice_core.domain.commands import EVENT_OF, CommandType
 from spice_core.domain.events import DOMAIN, Event, RecordedEvent
 from spice_core.domain.graph import ONTOLOGY_CLASS, GraphBatch, Node, Provenance, Removal
 from spice_core.errors import BrokenChain, Conflict
@@ -19,6 +20,7 @@ _READ = 1000
 _NODE_EVENTS = frozenset(
     f"{subject}_{what}" for subject in ("INSTANCE", "ONTOLOGY_CLASS") for what in ("CREATED", "UPDATED", "DELETED")
 )
+_MIGRATED = EVENT_OF[CommandType.MIGRATE_ONTOLOGY_CLASS]
 _CONTROL_EVENTS = frozenset({"DATABASE_CREATED", "DATABASE_DELETED", "BRANCH_CREATED", "BRANCH_DELETED"})
 
 Check = Callable[[str, str, str], None]
@@ -34,10 +36,11 @@ class GraphRebuild:
 
 @dataclass(slots=True)
 class _Group:
-    """The events of one commit as they are collected."""
+    """The events of one commit as they are collected. A migration `is_whole` when its last event is among them."""
 
     commit: str
     branch: str
+    is_whole: bool = True
     changes: dict[str, Node | Removal] = field(default_factory=dict)
     actors: set[str | None] = field(default_factory=set)
     positions: list[int] = field(default_factory=list)
@@ -88,8 +91,10 @@ class GraphRebuilder:
                 group = None
             event = recorded.event
             if _is_of_run(event):
-                group = group or _Group(event.metadata["commit"], event.data["branch"])
+                group = group or _Group(event.metadata["commit"], event.data["branch"], is_whole=not _is_of_migration(event))
                 _collect(event, group)
+            elif group is not None and event.event_type == _MIGRATED:
+                group.is_whole = True
             else:
                 commits += self._control(database, event, check)
         if group is not None:
@@ -105,6 +110,8 @@ class GraphRebuilder:
             after = events[-1].position
 
     def _commit(self, database: str, group: _Group, check: Check) -> int:
+        if not group.is_whole:
+            return 0  # Nothing of a migration is half done: it is decided anew.
         commit = self._graph.apply(database, group.batch())
         check(database, group.commit, commit.id)
         return 1
@@ -140,6 +147,10 @@ def _is_behind(event: Event, applied: int) -> bool:
 def _is_of_run(event: Event) -> bool:
     """Whether the event tells of a change of a node."""
     return event.event_type in _NODE_EVENTS
+
+
+def _is_of_migration(event: Event) -> bool:
+    return event.metadata.get("command_type") == CommandType.MIGRATE_ONTOLOGY_CLASS
 
 
 def _belongs(event: Event, group: _Group) -> bool:

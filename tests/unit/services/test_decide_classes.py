@@ -53,7 +53,6 @@ BREAKING = [
     (with_property("weight", type="integer", required=True), "properties.weight", 3),
     (with_property("size", type="integer", constraints={"max": 5}), "properties.size", 1),
     (with_property("size", type="string"), "properties.size", 2),
-    (with_property("colour", type="string", primaryKey=True), "primaryKey", 3),
     (with_link("owner"), "relationships.owner", 2),
     (with_link("owner", cardinality="n:1", required=True), "relationships.owner", 1),
     (with_link("owner", cardinality="n:1", target="Thing"), "relationships.owner", 2),

@@ -1,0 +1,170 @@
+"""What a migration of a class does to the graph: which instances get other ids, and whose links lead to them."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from spice_core.domain import naming
+from spice_core.domain.class_migrations import ID_REMAP, Migration
+from spice_core.domain.graph import Direction, Link, Node
+from spice_core.domain.instances import key_id
+from spice_core.domain.object_edits import EDITS, is_of_source
+from spice_core.domain.ontology_changes import PRIMARY_KEY, Check, SharedTargets, checks_of, rekeyed_classes
+from spice_core.domain.resolution import Ontology
+from spice_core.errors import BreaksInstances, InvalidInstance, TooLarge
+from spice_core.ports.graph_store import GraphView
+
+MAX_NODES = 100_000
+"""The instances of one migration, those that link to them included: they are one commit, made in memory."""
+
+MISSING, REPEATED, INVALID, REQUIRED = "key_missing", "key_repeated", "key_invalid", "link_required"
+_MAX_SAMPLES = 20
+_PAGE = 1000
+
+
+@dataclass(slots=True)
+class Problems:
+    """Why instances cannot move, counted by reason, with the first ones as samples."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    samples: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int], samples: Sequence[Mapping[str, Any]]) -> "Problems":
+        """Return problems that were counted before."""
+        return cls(Counter(counts), list(samples))
+
+    def note(self, reason: str, **sample: Any) -> None:
+        """Count one case, and keep it while there are few samples of its reason."""
+        self.counts[reason] += 1
+        if self.counts[reason] <= _MAX_SAMPLES:
+            self.samples.append({"reason": reason, **sample})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return counts and samples as a JSON object."""
+        return {"problems": dict(self.counts), "samples": list(self.samples)}
+
+    def refuse(self, class_id: str) -> None:
+        """Raise `BreaksInstances` where there are any."""
+        if self.counts:
+            told = ", ".join(f"{reason}: {count}" for reason, count in sorted(self.counts.items()))
+            raise BreaksInstances(
+                f"the migration of class {class_id!r} cannot be done: {told}",
+                details={
+                    "class_id": class_id,
+                    "count": self.counts.total(),
+                    **self.as_json(),
+                },
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Provenances:
+    """Who made instances what they are: counts of those that carry edits, and of those that people touched last."""
+
+    edits: int
+    with_edits: int
+    by_people: int
+
+
+def check_size(view: GraphView, class_ids: Collection[str]) -> int:
+    """Return how many instances `class_ids` have. Raises `TooLarge`."""
+    count = view.count(class_ids) if class_ids else 0
+    _check_bound(count)
+    return count
+
+
+def _check_bound(count: int) -> None:
+    if count > MAX_NODES:
+        message = f"a migration takes up to {MAX_NODES:,} instances with those that link to them; this one would touch more"
+        raise TooLarge(message, details={"limit": MAX_NODES})
+
+
+def nodes_of(view: GraphView, class_ids: Collection[str]) -> Iterator[Node]:
+    """Yield the instances of `class_ids`, by key."""
+    after: str | None = None
+    while class_ids:
+        page = view.page(class_ids, after=after, limit=_PAGE)
+        yield from page.nodes
+        after = page.next_after
+        if after is None:
+            return
+
+
+def moves_of(nodes: Sequence[Node], ontology: Ontology, problems: Problems) -> dict[str, str]:
+    """Return where each of `nodes` (all instances of their classes) moves by the keys of `ontology`, without those that stay.
+
+    Those without value of the new key, or with another one's, are noted in `problems`.
+    """
+    targets: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for node in nodes:
+        resolved = ontology.resolve(node.class_id)
+        try:
+            found = key_id(resolved, node.document)
+        except InvalidInstance as error:
+            problems.note(INVALID, instance=node.key, message=error.message)
+            continue
+        if found is None:
+            problems.note(MISSING, instance=node.key, key=list(resolved.primary_key))
+            continue
+        target = naming.node_key(node.class_id, found)
+        other = owners.setdefault(target, node.key)
+        if other != node.key:
+            problems.note(REPEATED, instance=node.key, other=other, id=found)
+        elif target != node.key:
+            targets[node.key] = target
+    return targets
+
+
+def links_into(view: GraphView, keys: Collection[str]) -> Iterator[Link]:
+    """Yield the links that reach `keys`. Raises `TooLarge` where they come from too many nodes."""
+    sources: set[str] = set()
+    pending = iter(sorted(keys))
+    while chunk := list(islice(pending, _PAGE)):
+        for link in view.expand(chunk, predicate=None, direction=Direction.IN, limit=None):
+            sources.add(link.source)
+            yield link
+        _check_bound(len(keys) + len(sources - set(keys)))
+
+
+def read_nodes(view: GraphView, keys: Collection[str]) -> Iterator[Node]:
+    """Yield the nodes of `keys`, in order."""
+    pending = iter(sorted(keys))
+    while chunk := list(islice(pending, _PAGE)):
+        found = view.get(chunk)
+        yield from (found[key] for key in chunk if key in found)
+
+
+def provenances(nodes: Sequence[Node]) -> Provenances:
+    """Count by what the newest state of each node says of its making."""
+    carried = [len((node.provenance.source or {}).get(EDITS, ())) for node in nodes]
+    by_people = sum(not is_of_source(node.provenance.source) for node in nodes)
+    return Provenances(sum(carried), sum(count > 0 for count in carried), by_people)
+
+
+def required_links(view: GraphView, ontology: Ontology, links: Sequence[Link], gone: Collection[str], problems: Problems) -> None:
+    """Note the instances that would be left without a link that they must have, when `gone` are deleted."""
+    sources = {link.source: None for link in links}
+    for node in read_nodes(view, sources):
+        resolved = ontology.resolve(node.class_id)
+        for predicate, targets in node.links.items():
+            relationship = resolved.relationships.get(predicate)
+            if relationship is not None and relationship.is_required and set(targets) <= set(gone):
+                problems.note(REQUIRED, instance=node.key, field=predicate)
+
+
+def remaining_checks(old: Ontology, new: Ontology, migration: Migration) -> Iterator[Check | SharedTargets]:
+    """Yield the checks of a change that a migration does not answer: by then its instances have moved, or are gone."""
+    rekeyed = rekeyed_classes(old, new)
+    for check in checks_of(old, new):
+        if isinstance(check, Check):
+            is_answered = check.class_id in rekeyed and (migration != ID_REMAP or check.field == PRIMARY_KEY)
+            if not is_answered:
+                yield check
+        elif migration == ID_REMAP:
+            yield check
+        elif left := check.class_ids - rekeyed:
+            yield SharedTargets(left, check.field, check.message)
