@@ -1,6 +1,7 @@
 """Types of columns over HTTP."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -11,6 +12,14 @@ from running import Running
 def funnel(running: Running) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=f"{running.url('funnel')}/api/v1/funnel", timeout=30) as client:
         yield client
+
+
+def analyzed(funnel: httpx2.Client, columns: dict[str, list[Any]]) -> dict[str, Any]:
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    answer = funnel.post("/analyze", json={"columns": list(columns), "data": rows})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def test_must_hold_27_types_are_told_with_reasons(funnel: httpx2.Client) -> None:
@@ -25,15 +34,25 @@ def test_must_hold_27_types_are_told_with_reasons(funnel: httpx2.Client) -> None
         ],
         "price_eu": ["1.234,50", "99,00", "0,95", "12,10"],
         "day_first": ["25/12/2024", "01/02/2024", "03/04/2024", "31/01/2024"],
+        "share": ["5%", "12,5%", "7%", "100%"],
+        "balance": ["(1.234,50)", "99,00", "(0,95)", "12,10"],
     }
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    answer = funnel.post("/analyze", json={"columns": list(columns), "data": rows})
-    assert answer.status_code == 200, answer.text
-    found = {column["column_name"]: column["inferred_type"] for column in answer.json()["columns"]}
+    answer = analyzed(funnel, columns)
+    found = {column["column_name"]: column["inferred_type"] for column in answer["columns"]}
     types = {name: entry["type"] for name, entry in found.items()}
-    assert types == {"zip": "string", "quantity": "integer", "seen_at": "dateTime", "price_eu": "decimal", "day_first": "date"}
+    numbers = {"quantity": "integer", "price_eu": "decimal", "share": "decimal", "balance": "decimal"}
+    assert types == {"zip": "string", "seen_at": "dateTime", "day_first": "date", **numbers}
     assert all(entry["reason"] for entry in found.values())
-    assert answer.json()["risk_policy"] == {"stage": "funnel", "suggestion_only": True, "hard_gate": False}
+    assert answer["risk_policy"] == {"stage": "funnel", "suggestion_only": True, "hard_gate": False}
+
+
+@pytest.mark.parametrize(("last", "is_open"), [("07/08/2024", True), ("07/28/2024", False)])
+def test_must_hold_27_one_day_settles_the_order_of_a_column_and_an_open_one_says_so(
+    funnel: httpx2.Client, last: str, *, is_open: bool
+) -> None:
+    (column,) = analyzed(funnel, {"day": ["01/02/2024", "03/04/2024", "05/06/2024", last]})["columns"]
+    assert (column["inferred_type"]["type"], column["inferred_type"]["metadata"]["ambiguous"]) == ("date", is_open)
+    assert ("ambiguous_date_format" in {flag["code"] for flag in column["risk_flags"]}) == is_open
 
 
 def test_suggested_class_is_accepted_by_the_ontology(funnel: httpx2.Client, oms: httpx2.Client, database: str) -> None:

@@ -51,8 +51,7 @@ def keys(world: DataWorld) -> KeySpecs:
     return KeySpecs(commands=world.path.commands, registry=world.registry, datasets=world.datasets, tables=world.tables)
 
 
-def test_a_gate_passes_only_after_the_commands_completed(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
-    """must_hold 31: a gate is PASS only after the commands completed."""
+def test_must_hold_31_a_gate_passes_only_after_the_commands_completed(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
     mapping = world.map(world.upload("people", csv_of(COLUMNS, ROWS)), "Person", FIELDS)
     seen: list[int] = []
     original = type(world.path.commands).bulk
@@ -69,8 +68,7 @@ def test_a_gate_passes_only_after_the_commands_completed(world: DataWorld, monke
     assert [check["code"] for check in document["checks"]] == ["OBJECT_TYPE_SCHEMA_HASH_MISMATCH", "COMMANDS_COMPLETED"]
 
 
-def test_a_removed_row_whose_instance_is_still_linked_fails_with_the_reason_and_is_tried_again(world: DataWorld):
-    """must_hold 31: removed rows follow the policy; what refuses is named, and no gate says PASS."""
+def test_must_hold_31_a_removed_row_whose_instance_is_still_linked_fails_with_the_reason_and_no_gate_passes(world: DataWorld):
     link = {"predicate": "boss", "target": "Person", "cardinality": "n:1", "label": "boss"}
     world.path.commands.create_class("shop", "main", a_class("Pet", text("id", primaryKey=True), relationships=[link]))
     world.work()
@@ -90,8 +88,7 @@ def test_a_removed_row_whose_instance_is_still_linked_fails_with_the_reason_and_
     assert (run.state, run.deleted, gates(world, mapping)[0][0]) == ("succeeded", 1, "PASS")
 
 
-def test_a_row_that_is_rejected_keeps_what_the_last_good_row_made_and_is_counted(world: DataWorld):
-    """must_hold 25: what does not fit is a counted reject with its reason, never silence."""
+def test_must_hold_25_a_row_that_is_rejected_keeps_what_the_last_good_row_made_and_is_counted(world: DataWorld):
     link = {"predicate": "boss", "target": "Person", "cardinality": "n:1", "label": "boss"}
     pet = a_class("Pet", text("id", primaryKey=True), text("name", constraints={"maxLength": 4}), relationships=[link])
     world.path.commands.create_class("shop", "main", pet)

@@ -383,7 +383,9 @@ def test_rows_given_as_json_are_analyzed_in_the_shape_of_the_funnel(infer: Infer
         infer.of_rows(["a", "b"], [[1]])
 
 
-def test_what_a_user_writes_into_cells_and_headers_is_never_run(engine: DuckDBTableEngine, infer: InferTypes, folder: Path):
+def test_must_hold_26_what_a_user_writes_into_cells_and_headers_is_never_run(
+    engine: DuckDBTableEngine, infer: InferTypes, folder: Path
+):
     escaped = folder / "escaped.csv"
     evil = f"'); COPY (SELECT 1) TO '{escaped}'; --"
     header = "x'); DROP TABLE y; -- \" || getenv('HOME')".replace('"', '""')

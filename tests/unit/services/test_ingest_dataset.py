@@ -77,7 +77,7 @@ def test_the_same_key_with_the_same_content_gives_the_same_version(world: DataWo
 
 
 @pytest.mark.parametrize("change", ["content", "name", "delimiter"])
-def test_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: DataWorld, change: str):
+def test_must_hold_28_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: DataWorld, change: str):
     first = world.upload("people", PEOPLE, key="k")
     log, store = world.path.log.head("shop"), world.datasets.head("shop", "main")
     name, data, options = {
@@ -91,7 +91,7 @@ def test_the_same_key_with_another_upload_is_refused_and_changes_nothing(world: 
     assert [entry.latest for entry in world.registry.datasets("shop")] == [first]
 
 
-def test_a_failed_ingest_registers_nothing_says_why_and_its_key_can_be_used_again(world: DataWorld):
+def test_must_hold_28_a_failed_ingest_registers_nothing_says_why_and_its_key_can_be_used_again(world: DataWorld):
     for data in (b"a,b\n1,\x00\n", b"PK\x03\x04"):
         with pytest.raises(UnreadableFile):
             world.upload("people", data, key="k")
@@ -209,7 +209,7 @@ def test_a_refused_name_is_told_which_letters_there_are(world: DataWorld):
         world.upload("매출", PEOPLE)
 
 
-def test_keys_are_scoped_by_database(world: DataWorld):
+def test_must_hold_28_keys_are_scoped_by_database(world: DataWorld):
     world.with_classes(database="other")
     first = world.upload("people", PEOPLE, key="k")
     second = world.upload("people", "a,b\n1,2\n", key="k", database="other")
@@ -217,7 +217,7 @@ def test_keys_are_scoped_by_database(world: DataWorld):
     assert world.registry.version("other", first.version_id) is None
 
 
-def test_rejected_rows_and_values_are_counted_and_listed(world: DataWorld):
+def test_must_hold_25_rejected_rows_and_values_are_counted_and_listed(world: DataWorld):
     rows = "".join(f"{n},{n}\n" for n in range(100))
     version = world.upload("mixed", f"id,n\n{rows}100,oops\n101\n102,1,2\n")
     assert (version.row_count, version.reject_count) == (101, 2)

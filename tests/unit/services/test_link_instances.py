@@ -73,8 +73,10 @@ def run(world: DataWorld, link_type_id: str, **options: Any) -> LinkRun:
     return service(world).run("shop", link_type_id, **options)
 
 
-def links(world: DataWorld, predicate: str = "takes", class_id: str = "Student") -> dict[str, list[str]]:
-    page = world.path.graph.view("shop", "main").page([class_id], limit=1000)
+def links(
+    world: DataWorld, predicate: str = "takes", class_id: str = "Student", *, database: str = "shop"
+) -> dict[str, list[str]]:
+    page = world.path.graph.view(database, "main").page([class_id], limit=1000)
     return {
         node.key.partition("/")[2]: sorted(target.partition("/")[2] for target in node.links[predicate])
         for node in page.nodes
@@ -115,6 +117,26 @@ def test_every_link_says_which_row_of_which_version_made_it(world: DataWorld):
         assert cause.source is not None
         assert (cause.source["version_id"], cause.source["links"][target]) == (version, {"row": row})
         assert cause.dataset_version is not None
+
+
+def test_must_hold_28_link_types_are_scoped_by_database(world: DataWorld):
+    """Two databases have a dataset and a link type of one name over objects of the same ids."""
+    world.with_classes(STUDENT, COURSE, database="other")
+    world.path.commands.create_instance("other", "main", "Student", {"id": "s1"})
+    world.path.commands.create_instance("other", "main", "Course", {"number": 2})
+    world.work()
+    mine = joined(world, [("s1", 1)])
+    version = world.upload("seats", csv_of(PAIRS, [("s1", 2)]), database="other")
+    spec = TableSpec("join_table", version.dataset_id, ("student",), ("course",))
+    others = save(world, LinkType("takes", "other", "main", "Student", "Course", "takes", "n:m", spec))
+    assert (run(world, mine).result, service(world).run("other", others).result) == ("PASS", "PASS")
+    assert (links(world), links(world, database="other")) == ({"s1": ["1"]}, {"s1": ["2"]})
+    with pytest.raises(RecordNotFound):
+        service(world).run("other", mine)
+    types(world).delete("shop", mine)
+    world.work()
+    assert [found.link_type_id for found in types(world).all("other")] == [others]
+    assert types(world).all("shop") == []
 
 
 @pytest.mark.parametrize(("policy", "result"), [("FAIL", "FAIL"), ("WARN_DROP", "WARN")])

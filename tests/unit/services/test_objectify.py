@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
-from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable, MappingNotFound, StoreUnavailable, Unavailable
+from spice_core.errors import (
+    DatasetNotFound,
+    InvalidMapping,
+    LeaseLost,
+    LedgerUnavailable,
+    MappingNotFound,
+    StoreUnavailable,
+    Unavailable,
+)
 from spice_core.services.objectify import Progress
 from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.submit_commands import CommandService
+from spice_core.services.submit_registry import RegistryCommands
 from tests.data_world import DataWorld, csv_of
 from tests.write_path import Crash, a_class, text
 
@@ -125,7 +134,7 @@ def test_any_sequence_of_versions_gives_what_the_last_one_says(world: DataWorld,
     assert world.instances("Person") == expected(rows)
 
 
-def test_removed_rows_follow_the_stated_policy(world: DataWorld):
+def test_must_hold_31_removed_rows_follow_the_stated_policy(world: DataWorld):
     rows = [("p1", "Ann", 30, "SEL"), ("p2", "Bob", 31, None)]
     version = world.upload("people", csv_of(COLUMNS, rows))
     mapping = world.map(version, "Person", FIELDS, on_removed_row="keep")
@@ -160,7 +169,7 @@ def test_edits_by_people_to_other_fields_survive(world: DataWorld):
     assert world.instances("Person")["p1"] == {"id": "p1", "name": "Anna", "age": 77, "city": "City/SEL", "note": "mine"}
 
 
-def test_rows_without_a_key_repeated_keys_and_misfits_are_rejected_with_reasons(world: DataWorld):
+def test_must_hold_25_rows_without_a_key_repeated_keys_and_misfits_are_rejected_with_reasons(world: DataWorld):
     rows = [
         ("p1", "Ann", 30, None),
         (None, "Bob", 1, None),
@@ -557,3 +566,29 @@ def test_a_run_that_lost_its_turn_writes_nothing_more(world: DataWorld, monkeypa
         world.objectify.run("shop", mapping)
     world.work()
     assert world.instances("Person") == expected(corrected)
+
+
+def test_a_run_whose_dataset_is_deleted_writes_nothing_more_and_is_on_record_as_failed(
+    world: DataWorld, monkeypatch: pytest.MonkeyPatch
+):
+    mapping = people(world, [(f"p{number}", "x", None, None) for number in range(3500)])
+    bulk, calls = CommandService.bulk, []
+
+    def deleting(self: CommandService, *arguments: Any, **options: Any) -> Any:
+        found = bulk(self, *arguments, **options)
+        calls.append(1)
+        if len(calls) == 2:
+            RegistryCommands(commands=world.path.commands, registry=world.registry).delete_dataset("shop", "shop:main:people")
+            world.work()
+            world.clock.seconds += 1
+        return found
+
+    monkeypatch.setattr(CommandService, "bulk", deleting)
+    with pytest.raises(DatasetNotFound, match="was deleted while run"):
+        world.objectify.run("shop", mapping)
+    world.work()
+    [run] = world.registry.runs("shop")
+    assert (run.state, run.reasons) == ("failed", {"dataset_deleted": 1})
+    assert (len(calls), len(world.instances("Person"))) == (2, 2000)
+    with pytest.raises(MappingNotFound):
+        world.objectify.run("shop", mapping)
