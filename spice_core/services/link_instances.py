@@ -1,6 +1,7 @@
 """Links from data: compared with what was indexed last, and written for the sources whose links changed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ class LinkInstances:
         Raises:
             RecordNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
+
+        A run whose dataset is deleted meanwhile writes nothing more, is on record as failed, and raises `DatasetNotFound`.
         """
         self._types.require(database, link_type_id)
         run_id = self._parts.ids.new_id()
@@ -97,14 +100,33 @@ class LinkInstances:
             job = self._job(database, link_type_id, run_id=run_id, full=full, turn=turn, actor=actor)
             report = progress or _silent
             found, written = Tally(), Tally()
-            result = self._check(job, found, turn, report)
+            with self._watched(job, turn, actor=actor):
+                result = self._check(job, found, turn, report)
+                if result != FAIL:
+                    self._write(job, written, turn, report)
             if result != FAIL:
-                self._write(job, written, turn, report)
                 job = replace(job, run=replace(job.run, seen_commit=self._seen(job)))
             run = _result(job.run, result, found, written, seconds=self._parts.clock.monotonic() - started)
             accepted = self._record(job.link_type, run, actor=actor)
             self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
+
+    @contextmanager
+    def _watched(self, job: _Job, turn: Turn, *, actor: str | None) -> Iterator[None]:
+        """End a run whose version goes, on record."""
+        database, version_id = job.link_type.database, job.run.version_id
+
+        def is_there() -> None:
+            if version_id is not None and self._parts.registry.version(database, version_id) is None:
+                raise DatasetNotFound(f"the dataset of link type {job.link_type.name} was deleted while a run worked on it")
+
+        turn.watch(is_there)
+        try:
+            yield
+        except DatasetNotFound:
+            ended = replace(job.run, state="failed", result=FAIL, statistics={"dataset_deleted": 1})
+            self._record(job.link_type, ended, actor=actor)
+            raise
 
     def _job(self, database: str, link_type_id: str, *, run_id: str, full: bool, turn: Turn, actor: str | None) -> _Job:
         link_type = self._types.require(database, link_type_id)

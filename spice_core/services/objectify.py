@@ -1,6 +1,7 @@
 """From a dataset version to instances: only the rows that changed, through the one write path."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from spice_core.ports.table_engine import RowChange
 from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of
 from spice_core.services.keep_gates import Gates, note_broken
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
-from spice_core.services.objectify_history import History, history_of
+from spice_core.services.objectify_history import History, class_state, history_of
 from spice_core.services.objectify_plan import Plan, RowPlanner
 from spice_core.services.objectify_turn import Turn
 from spice_core.services.run_parts import RunParts
@@ -31,6 +32,16 @@ class Progress:
 
     rows: int
     rows_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a run rests on; `class_state` is what its classes were at least."""
+
+    mapping: ClassMapping
+    version: DatasetVersion
+    ontology: Ontology
+    class_state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +91,9 @@ class Objectify:
         """Make the instances of a dataset version (None: the latest) what its rows say; return the recorded result.
 
         Compared with the version that the newest succeeded run of this mapping made. Every row is compared with the graph where
-        that is not what the graph holds: with `full`, where the mapping has changed since, and where a run since then failed or
-        died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a time. It is on
-        record before it writes. All commands are decided when this returns, and its gates are on record. The run has failed where
+        that is not what the graph holds: with `full`, where the mapping or a class of its changed since, and where a run since then
+        failed or died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a time. It is
+        on record before it writes. All commands are decided when this returns, and its gates are on record. The run has failed where
         a command failed; where a target is missing under the policy `fail`, or rows break a key that is stated of the dataset, it
         has failed and submitted nothing.
 
@@ -92,6 +103,8 @@ class Objectify:
             ObjectTypeMismatch: the class does not fit, or (unless `accept_schema`) the version has other columns than the mapping
                 was made for: the gate's FAIL is on record.
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
+
+        A run whose dataset is deleted meanwhile writes nothing more, is on record as failed, and raises `DatasetNotFound`.
         """
         self._mapping(database, mapping_id)
         run_id = self._parts.ids.new_id()
@@ -101,12 +114,30 @@ class Objectify:
             job = self._job(database, ready, run_id=run_id, full=full, actor=actor)
             tally = Tally()
             keys = self._gates.keys(job.mapping, job.version)
-            has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
+            with self._watched(job, turn, actor=actor):
+                has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
             run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
             self._gates.record(job.mapping, job.version, run, keys, actor=actor)
             accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
             self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
+
+    @contextmanager
+    def _watched(self, job: _Job, turn: Turn, *, actor: str | None) -> Iterator[None]:
+        """End a run whose version goes, on record."""
+        database, mapping = job.mapping.database, job.mapping
+
+        def is_there() -> None:
+            if self._parts.registry.version(database, job.version.version_id) is None:
+                raise DatasetNotFound(f"dataset {mapping.dataset_id} was deleted while run {job.run.run_id} worked on it")
+
+        turn.watch(is_there)
+        try:
+            yield
+        except DatasetNotFound:
+            ended = replace(job.run, state="failed", reasons={"dataset_deleted": 1})
+            self._catalogue.record_run(database, mapping.branch, ended, actor=actor)
+            raise
 
     def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[int], None]) -> bool:
         """Bring the graph to what the version says; return whether the run failed before it wrote anything."""
@@ -159,31 +190,31 @@ class Objectify:
         problems = mapping_problems(mapping, version, resolved, keys=keys)
         return [*problems, *link_problems(mapping, version, resolved, ontology)]
 
-    def _ready(
-        self, database: str, mapping_id: str, version_id: str | None, *, accept_schema: bool, actor: str | None
-    ) -> tuple[ClassMapping, DatasetVersion, Ontology]:
+    def _ready(self, database: str, mapping_id: str, version_id: str | None, *, accept_schema: bool, actor: str | None) -> _Ready:
         mapping = self._mapping(database, mapping_id)
+        view = self._parts.commands.settled.view(database, mapping.branch)
         version, ontology = self._version(mapping, version_id), self._ontology(mapping)
         problems = self._problems(mapping, version, ontology)
         if problems:
             raise refusal_of(problems)
         if not accept_schema:
             self._gates.require_schema(mapping, version, actor=actor)
-        return mapping, version, ontology
+        # Of before the classes were read: one that changes meanwhile makes the next run a full one.
+        return _Ready(mapping, version, ontology, class_state(view, mapping.class_id, ontology))
 
-    def _job(
-        self, database: str, ready: tuple[ClassMapping, DatasetVersion, Ontology], *, run_id: str, full: bool, actor: str | None
-    ) -> _Job:
-        mapping, version, ontology = ready
+    def _job(self, database: str, ready: _Ready, *, run_id: str, full: bool, actor: str | None) -> _Job:
+        mapping, version = ready.mapping, ready.version
         run = self._started(mapping, version, run_id, actor=actor)
         history = self._history(mapping, run_id, actor=actor)
-        mapper = RowMapper(mapping, ontology)
+        mapper = RowMapper(mapping, ready.ontology)
         last = history.succeeded
         tables = {name: table for name in history.version_ids if (table := self._old_table(database, name, mapper))}
         old_table = tables.get(last.version_id) if last else None
         is_full = full or last is None or old_table is None or bool(history.since) or last.mapping_version != mapping.version
+        is_full = is_full or (last is not None and last.class_state not in {"", ready.class_state})
+        previous = last.version_id if last and old_table else None
         return _Job(
-            run=replace(run, previous_version_id=last.version_id if last and old_table else None),
+            run=replace(run, previous_version_id=previous, class_state=ready.class_state),
             mapping=mapping,
             version=version,
             is_full=is_full,

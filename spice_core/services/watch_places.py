@@ -55,6 +55,17 @@ class WatchScan:
     unreachable: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that a scan would take in now: `stamp` tells one state of it from the next."""
+
+    database: str
+    place_id: str
+    path: str
+    stamp: str
+    size_bytes: int | None
+
+
 Progress = Callable[[WatchedFile], None]
 
 
@@ -128,24 +139,45 @@ class WatchPlaces:
                         found = self._scanned(found, place, progress or _silent)
         return found
 
-    def _scanned(self, found: WatchScan, place: WatchedPlace, progress: Progress) -> WatchScan:
+    def arrivals(self) -> list[Arrival]:
+        """Return the files that a scan would take in now, of all databases; reads none. A place that cannot be read has none."""
+        return [
+            Arrival(place.database, place.place_id, file.path, file.stamp, file.size_bytes)
+            for database in self._log.databases()
+            for place in self.places(database)
+            for file, state in self._look(place) or ()
+            if state is None
+        ]
+
+    def _look(self, place: WatchedPlace) -> list[tuple[InboxFile, str | None]] | None:
+        """Return the wanted files, each with why it is left alone (None: it is not); None where the place cannot be read."""
         try:
             files = [file for file in self._inbox.files(place.place, limit=_MOST_FILES) if place.wants(file.path)]
         except SpiceError as error:
             _log.warning("place %s of %s cannot be read: %s", place.place_id, place.database, error.message)
-            return replace(found, places=found.places + 1, unreachable=found.unreachable + 1)
+            return None
         known = self._registry.records(place.database, RecordKind.WATCH, parent=place.record_id, limit=_MOST_FILES)
         stamps = {str(record.document["path"]): record.document["stamp"] for record in known}
-        counts = dict.fromkeys(("ingested", "failed", "unchanged", "waiting"), 0)
-        for file in files:
+
+        def state_of(file: InboxFile) -> str | None:
             if stamps.get(file.path) == file.stamp:
-                counts["unchanged"] += 1
-            elif file.quiet_seconds < place.stable_seconds:
-                counts["waiting"] += 1
-            else:
-                done = self._taken(place, file)
-                counts[done.outcome] += 1
-                progress(done)
+                return "unchanged"
+            return "waiting" if file.quiet_seconds < place.stable_seconds else None
+
+        return [(file, state_of(file)) for file in files]
+
+    def _scanned(self, found: WatchScan, place: WatchedPlace, progress: Progress) -> WatchScan:
+        files = self._look(place)
+        if files is None:
+            return replace(found, places=found.places + 1, unreachable=found.unreachable + 1)
+        counts = dict.fromkeys(("ingested", "failed", "unchanged", "waiting"), 0)
+        for file, state in files:
+            if state is not None:
+                counts[state] += 1
+                continue
+            done = self._taken(place, file)
+            counts[done.outcome] += 1
+            progress(done)
         return replace(found, places=found.places + 1, **{name: getattr(found, name) + count for name, count in counts.items()})
 
     def _taken(self, place: WatchedPlace, file: InboxFile) -> WatchedFile:

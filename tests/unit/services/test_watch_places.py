@@ -214,3 +214,25 @@ def test_a_place_is_checked_before_it_is_kept_and_can_be_removed(watching: Watch
 
 def _crash(*_arguments: object) -> None:
     raise Crash
+
+
+def test_arrivals_are_what_a_scan_would_take_in_and_are_not_read(watching: Watching, monkeypatch: pytest.MonkeyPatch):
+    watching.put("people.csv")
+    watching.put("people.csv.part")
+    with monkeypatch.context() as patched:
+        patched.setattr(watching.inbox, "read", lambda *_: pytest.fail("a look reads nothing"))
+        [found] = watching.places.arrivals()
+        watching.inbox.seconds = 3.0
+        assert watching.places.arrivals() == []
+        watching.inbox.seconds = 11.0
+    assert (found.database, found.place_id, found.path, found.size_bytes) == ("shop", "inbox", "people.csv", len(PEOPLE))
+    watching.scan()
+    assert watching.places.arrivals() == []
+    watching.put("people.csv", PEOPLE + b"3,Cy\n")
+    assert [again.stamp for again in watching.places.arrivals()] != [found.stamp]
+
+
+def test_a_place_that_cannot_be_read_has_no_arrivals(watching: Watching):
+    watching.put("people.csv")
+    watching.folder.rename(watching.folder.with_name("moved"))
+    assert watching.places.arrivals() == []
