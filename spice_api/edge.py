@@ -20,7 +20,7 @@ from spice_core.settings import Settings
 
 UPLOAD_PATHS = frozenset(
     {"/api/v1/funnel/structure/analyze/excel"}
-    | {f"/api/v1/pipelines/datasets/{name}" for name in ("csv-upload", "excel-upload", "upload")}
+    | {f"/api/v1/pipelines/datasets/{name}" for name in ("csv-upload", "excel-upload", "media-upload", "upload")}
 )
 
 

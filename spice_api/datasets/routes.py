@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
@@ -112,6 +113,25 @@ def download(
         rows = reader.parquet(dataset.database, version_id)
         return StreamingResponse(rows, media_type="application/vnd.apache.parquet", headers=headers)
     return StreamingResponse(reader.csv(dataset.database, version_id), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/{dataset_id:path}/versions/{version_id}/media/{number}", response_class=StreamingResponse)
+def media(
+    dataset: DatasetDep,
+    version_id: VersionId,
+    reader: ReaderDep,
+    number: Annotated[int, Path(ge=1, le=1_000_000, description="As the row's `reference` has it.")],
+) -> StreamingResponse:
+    """Download one of the files of a media upload, as it came."""
+    _version_of(reader, dataset, version_id)
+    found, content = reader.media(dataset.database, version_id, number)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "Content-Length": str(found.size_bytes),
+        "ETag": f'"{found.sha256}"',
+        "X-Content-Type-Options": "nosniff",  # a browser shows nothing that a stranger uploaded on our address
+    }
+    return StreamingResponse(content, media_type=found.media_type, headers=headers)
 
 
 @router.get("/{dataset_id:path}/versions/{version_id}/profile")

@@ -1,6 +1,7 @@
 """Uploading files as versions of datasets. An upload that is refused registers nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Depends, File, Form, UploadFile
@@ -13,7 +14,9 @@ from spice_api.json_route import StrictJsonRoute
 from spice_api.mappings.schemas import suggestion_body
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.errors import DatasetNotFound
+from spice_core.services.build_media import MEDIA
 from spice_core.services.ingest_dataset import IngestDataset, Ingested, UploadRequest, dataset_name_of
+from spice_core.services.media_archive import packed, plain_name
 from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.suggest_mapping import SuggestMapping
 
@@ -21,6 +24,20 @@ router = APIRouter(prefix="/api/v1/pipelines/datasets", tags=["datasets"], route
 
 _CHUNK = 1 << 20
 _PREVIEW_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a client says of an upload; `name` None: made of the file's."""
+
+    database: str
+    branch: str
+    key: str
+    name: str | None = None
+    delimiter: str | None = None
+    has_header: bool | None = None
+    sheet: str | None = None
+    table: int | None = None
 
 
 class Receiver:
@@ -35,11 +52,26 @@ class Receiver:
         self._suggest: SuggestMapping = suggest
         self._actor = principal.actor
 
-    def receive(self, file: UploadFile, make: Callable[[str, str, str], UploadRequest]) -> Envelope[UploadBody]:
-        """Take `file` in; `make` returns the request for its name, the dataset's name that follows from it, and who asks."""
-        filename = file.filename or "upload"
-        request = make(filename, dataset_name_of(filename), self._actor)
-        return self._answer(self._ingest.ingest(request, _chunks(file.file)))
+    def receive(self, content: Iterable[bytes], filename: str, said: Said, source_type: str) -> Envelope[UploadBody]:
+        """Take in bytes as a file of this name."""
+        request = UploadRequest(
+            said.database,
+            said.branch,
+            said.name or dataset_name_of(filename),
+            filename,
+            said.key,
+            source_type,
+            said.delimiter,
+            said.has_header,
+            self._actor,
+            said.sheet,
+            said.table,
+        )
+        return self._answer(self._ingest.ingest(request, content))
+
+    def receive_file(self, file: UploadFile, said: Said, source_type: str) -> Envelope[UploadBody]:
+        """Take in an uploaded file."""
+        return self.receive(_chunks(file.file), file.filename or "upload", said, source_type)
 
     def _answer(self, done: Ingested) -> Envelope[UploadBody]:
         database = done.request.request.database
@@ -98,12 +130,8 @@ def upload_csv(
     that failed may be repeated with its key. What a file is, its content says: a workbook is taken here, too.
     """
 
-    def make(filename: str, name: str, actor: str) -> UploadRequest:
-        return UploadRequest(
-            db_name, branch, dataset_name or name, filename, key, "csv", delimiter, has_header, actor, table=table
-        )
-
-    return receiver.receive(file, make)
+    said = Said(db_name, branch, key, dataset_name, delimiter=delimiter, has_header=has_header, table=table)
+    return receiver.receive_file(file, said, "csv")
 
 
 @router.post("/excel-upload")
@@ -124,10 +152,8 @@ def upload_excel(
     of the workbook each goes to the dataset that it went to before. Keys work as for `/csv-upload`.
     """
 
-    def make(filename: str, name: str, actor: str) -> UploadRequest:
-        return UploadRequest(db_name, branch, dataset_name or name, filename, key, "excel", actor=actor, sheet=sheet, table=table)
-
-    return receiver.receive(file, make)
+    said = Said(db_name, branch, key, dataset_name, sheet=sheet, table=table)
+    return receiver.receive_file(file, said, "excel")
 
 
 @router.post("/upload")
@@ -146,12 +172,28 @@ def upload_file(
 ) -> Envelope[UploadBody]:
     """Upload a file of any format that holds tables; its content says which. Keys work as for `/csv-upload`."""
 
-    def make(filename: str, name: str, actor: str) -> UploadRequest:
-        return UploadRequest(
-            db_name, branch, dataset_name or name, filename, key, "file", delimiter, has_header, actor, sheet, table
-        )
+    said = Said(db_name, branch, key, dataset_name, delimiter, has_header, sheet, table)
+    return receiver.receive_file(file, said, "file")
 
-    return receiver.receive(file, make)
+
+@router.post("/media-upload")
+def upload_media(
+    *,
+    file: Annotated[list[UploadFile], File(description="Images, video, audio or PDF: one or more parts of this name.")],
+    db_name: DatabaseQuery,
+    key: KeyDep,
+    receiver: ReceiverDep,
+    branch: BranchQuery = MAIN,
+    dataset_name: DatasetName = None,
+) -> Envelope[UploadBody]:
+    """Upload media files as a new version of a dataset: one row a file, all or none.
+
+    A row has the file's name, media type by its content, size, sha256, and where its bytes are read below the version's address
+    (`reference`). Keys work as for `/csv-upload`.
+    """
+    named = [(item.filename or "", item.file) for item in file]
+    said = Said(db_name, branch, key, dataset_name)
+    return receiver.receive(packed(named), plain_name(named[0][0]), said, MEDIA)
 
 
 def _file(version: DatasetVersion) -> dict[str, Any]:

@@ -36,8 +36,8 @@ class UploadRequest:
     Attributes:
         name: of the dataset; where a file holds several tables, of the largest, and what the others' names begin with.
         key: the idempotency key. The same key with the same request gives the same version.
-        source_type: `csv`, `excel` and `file` are uploads, and the file's content says what it is; others (a connector's)
-            are kept as they are.
+        source_type: `csv`, `excel` and `file` are uploads, and the file's content says what it is; `media` is an archive of
+            media files, a row each; others (a connector's) are kept as they are.
         delimiter, has_header: override what a text's own look tells; None leaves it to that.
         sheet, table: take in this sheet, this table (from 1, of the sheet or else of the file) only; None: all.
         origin: where it came from, for people: `kind` (`upload`, `watch`, a connector's name) and what else is known.

@@ -12,12 +12,13 @@ from spice_core.ports.table_engine import Dialect, TextTable
 
 
 class SourceFormat(StrEnum):
-    """What a file is by its content; its name is not asked."""
+    """What a file is by its content; its name is not asked. `MEDIA` has no tables in it: it becomes a row of one."""
 
     TEXT = "text"
     JSON_LINES = "json_lines"
     PARQUET = "parquet"
     WORKBOOK = "workbook"
+    MEDIA = "media"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from spice_core.domain.ingest_requests import (
 from spice_core.domain.table_names import dataset_name_of
 from spice_core.errors import (
     IdempotencyMismatch,
+    InvalidInput,
     OptimisticConcurrencyConflict,
     SpiceError,
     Unavailable,
@@ -30,7 +31,8 @@ from spice_core.ports.registry import Registry
 from spice_core.ports.source_files import SourceFiles
 from spice_core.ports.table_engine import TableEngine
 from spice_core.ports.work_ledger import WorkLedger
-from spice_core.services.build_tables import BuildTables
+from spice_core.services.build_media import MEDIA, BuildMedia
+from spice_core.services.build_tables import BuildTables, BuiltFile
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.infer_types import InferTypes
 from spice_core.services.ingest_requests import IngestRequests
@@ -110,6 +112,7 @@ class IngestDataset:
         self._known = KnownTables(registry=registry)
         infer = InferTypes(tables=tables, scratch=scratch)
         self._build = BuildTables(sources=sources, tables=tables, infer=infer)
+        self._media = BuildMedia(tables=tables, infer=infer)
         self._publish = PublishVersions(
             datasets=datasets, registry=registry, commands=commands, log=log, clock=clock, wait_seconds=wait_seconds
         )
@@ -193,10 +196,12 @@ class IngestDataset:
         """Register another version of one dataset of a published request, from the same bytes, with columns as people said.
 
         Raises:
-            InvalidInput: the corrections exclude each other.
+            InvalidInput: the corrections exclude each other, or the request is of media files.
             OptimisticConcurrencyConflict: a command of `retyping.moved` is refused; nothing is registered.
             Unavailable: (retryable) as `ingest`.
         """
+        if request.request.source_type == MEDIA:
+            raise InvalidInput("The columns of media files are what the files are: there is nothing to correct.")
         said = {retyping.dataset: retyping.corrections}
         names = self._known.naming(request.request, only=retyping.dataset, said=said)
         with self._workshop.place(), self._workshop.folder() as folder:
@@ -239,8 +244,7 @@ class IngestDataset:
         """Read and register kept bytes. An error that a retry cannot mend makes the request FAILED, and is raised."""
         try:
             with self._workshop.folder() as folder:
-                names = self._known.naming(kept.request)
-                built = self._build.build(spool or self._raw_file(kept), kept.request, names, folder=folder)
+                built = self._built(kept, spool or self._raw_file(kept), folder)
                 actor = kept.request.actor
                 made = self._publish.publish(
                     Publication(kept, built, kept.request_id, actor, lambda made: [self.requests.draft(self._done(kept, made))])
@@ -253,6 +257,11 @@ class IngestDataset:
                 with suppress(OptimisticConcurrencyConflict):
                     self.requests.save(failed(kept, code=error.code, message=error.message, at=self._clock.now()))
             raise
+
+    def _built(self, kept: IngestRequest, file: Path, folder: Path) -> BuiltFile:
+        if kept.request.source_type == MEDIA:
+            return self._media.build(file, kept.request, folder=folder)
+        return self._build.build(file, kept.request, self._known.naming(kept.request), folder=folder)
 
     def _done(self, kept: IngestRequest, made: Sequence[MadeVersion]) -> IngestRequest:
         return replace(kept, state=IngestState.PUBLISHED, versions=tuple(made), error=None, finished_at=self._clock.now())

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from spice_core.domain.datasets import DatasetVersion
+from spice_core.domain.media_types import MediaFile
 from spice_core.errors import DatasetNotFound, InvalidInput
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import TableEngine
+from spice_core.services.media_archive import content
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MOST_ROWS = 1000
@@ -73,6 +75,17 @@ class ReadDatasets:
         """Yield the bytes of the typed table: a Parquet file with `__row` and `__rejects`."""
         version = self.version(database, version_id)
         return self._datasets.read(database, version.commit_id, version.path)
+
+    def media(self, database: str, version_id: str, number: int) -> tuple[MediaFile, Iterator[bytes]]:
+        """Return one of the files of a media upload, by its number from 1, and its bytes. Raises `DatasetNotFound`."""
+        version = self.version(database, version_id)
+        columns = ("name", "media_type", "size_bytes", "sha256")
+        if version.source.get("format") != "media" or not 1 <= number <= version.row_count:
+            raise DatasetNotFound(f"the version has no media file {number}")
+        batches = self._tables.rows(self.table(database, version), columns, offset=number - 1, limit=1)
+        (row,) = [row for batch in batches for row in batch]
+        archive = self._datasets.local_path(database, version.commit_id, version.raw_path)
+        return MediaFile(number=number, **row), content(archive, number)
 
     def sample(self, database: str, version_id: str) -> list[dict[str, Any]]:
         """Return the first rows as they were kept with the version, as JSON values; of an old version a preview."""

@@ -60,6 +60,30 @@ def test_keys_and_references_of_datasets_are_found(bff: httpx2.Client, database:
     assert bff.get("/pipelines/datasets/references", params={"db_name": "nowhere"}).status_code == 404
 
 
+def test_media_files_become_rows_whose_bytes_can_be_downloaded(bff: httpx2.Client, database: str) -> None:
+    png, pdf = b"\x89PNG\r\n\x1a\n" + bytes(2000), b"%PDF-1.7\n" + b"x" * 5000
+    files = [("file", ("../cat.png", png, "text/html")), ("file", ("보고서.pdf", pdf, "image/png"))]
+    route, headers = f"/pipelines/datasets/media-upload?db_name={database}", {"Idempotency-Key": "m1"}
+    answer = bff.post(route, files=files, data={"dataset_name": "photos"}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert (data["dataset"]["source_type"], data["version"]["row_count"], data["schema_status"]) == ("media", 2, "PENDING")
+    rows = data["preview"]["rows"]
+    assert [(row["name"], row["media_type"]) for row in rows] == [("cat.png", "image/png"), ("보고서.pdf", "application/pdf")]
+    dataset, version = quote(data["dataset"]["dataset_id"], safe=""), data["version"]["version_id"]
+    for row, content in zip(rows, (png, pdf), strict=True):
+        got = bff.get(f"/pipelines/datasets/{dataset}/versions/{version}/{row['reference']}")
+        assert (got.content, got.headers["content-type"]) == (content, row["media_type"])
+        assert got.headers["content-disposition"].startswith("attachment; ")
+        assert (got.headers["x-content-type-options"], got.headers["etag"]) == ("nosniff", f'"{row["sha256"]}"')
+    assert bff.get(f"/pipelines/datasets/{dataset}/versions/{version}/media/3").status_code == 404
+    again = bff.post(route, files=files, data={"dataset_name": "photos"}, headers=headers)
+    assert again.json()["data"]["version"]["version_id"] == version
+    table = bff.post(route, files=[("file", ("a.png", CSV))], headers={"Idempotency-Key": "m2"})
+    assert (table.status_code, table.json()["code"]) == (400, "unreadable_file")
+    assert bff.post(route, files=files).status_code == 400
+
+
 def test_must_hold_28_upload_is_idempotent_by_its_key(bff: httpx2.Client, database: str) -> None:
     first = upload(bff, database).json()["data"]["version"]["version_id"]
     assert upload(bff, database).json()["data"]["version"]["version_id"] == first
