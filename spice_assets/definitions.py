@@ -7,14 +7,23 @@ import dagster as dg
 from spice_assets.catalogue import Catalogue, ClassEntry, LinkEntry, read_catalogue
 from spice_assets.defs.ingest.assets import ingest_assets
 from spice_assets.defs.ingest.checks import dataset_checks
+from spice_assets.defs.ingest.connector_syncs import connector_changes_sensor, connector_sync
+from spice_assets.defs.ingest.deletions import deleted_datasets_sensor
 from spice_assets.defs.ingest.reconciliation import ingest_reconciliation, ingest_reconciliation_schedule
 from spice_assets.defs.ingest.sensors import new_uploads_sensor
+from spice_assets.defs.ingest.watched_places import watched_locations, watched_places
 from spice_assets.defs.linking.assets import link_asset, link_key
 from spice_assets.defs.linking.checks import link_checks
 from spice_assets.defs.objectify.assets import object_asset
 from spice_assets.defs.objectify.checks import object_checks
 from spice_assets.defs.projection.assets import search_asset
 from spice_assets.defs.projection.checks import search_checks
+from spice_assets.defs.projection.dead_letters import (
+    databases_of,
+    dead_letter_assets,
+    dead_letter_checks,
+    dead_letters_sensor,
+)
 from spice_assets.defs.projection.sensors import worker_summaries_sensor
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, asset_key
@@ -49,11 +58,18 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     checks += [check for link in catalogue.links for check in link_checks(link)]
     checks += [check for entry in catalogue.classes for check in (*object_checks(entry), *search_checks(entry))]
     keys = [key for asset in assets for key in asset.keys]
-    sensors = [new_uploads_sensor(keys, links), worker_summaries_sensor(keys, catalogue.classes)] if keys else []
+    databases = databases_of(catalogue)
+    sensors = [watched_locations, connector_changes_sensor(links), dead_letters_sensor(databases, links)]
+    if keys:
+        sensors += [
+            new_uploads_sensor(keys, links),
+            worker_summaries_sensor(keys, catalogue.classes),
+            deleted_datasets_sensor(catalogue),
+        ]
     return dg.Definitions(
-        assets=assets,
-        asset_checks=checks,
-        jobs=[ingest_reconciliation],
+        assets=[*assets, *dead_letter_assets(databases, links)],
+        asset_checks=[*checks, *dead_letter_checks(databases)],
+        jobs=[ingest_reconciliation, watched_places, connector_sync],
         schedules=[ingest_reconciliation_schedule],
         sensors=sensors,
         resources={PLATFORM: source},

@@ -1,7 +1,5 @@
 """The schedule that ends what dead workers left: uploads that were received or kept, and never published."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,13 +7,13 @@ from datetime import datetime
 import dagster as dg
 
 from spice_assets.resources import PlatformSource
+from spice_assets.turns import key_of_turn
 from spice_core.bootstrap import ingest_dataset, reconcile_ingest
 from spice_core.domain.ingest_requests import IngestRequest
 from spice_core.errors import Unavailable
 from spice_core.services.reconcile_ingest import STALE_SECONDS
 
 EVERY_MINUTE = "* * * * *"
-_AGAIN_SECONDS = 600
 
 
 @dg.op(description="Publishes what was kept, and fails what never arrived whole; what waits for a part that is down stays.")
@@ -62,6 +60,4 @@ def ingest_reconciliation_schedule(
 
 def run_key(stale: Sequence[IngestRequest], at: datetime) -> str:
     """Return a key that stays the same for ten minutes as long as the same requests stand in the same states."""
-    text = json.dumps(sorted((request.request_id, request.sequence) for request in stale))
-    turn = int(at.timestamp()) // _AGAIN_SECONDS
-    return f"{hashlib.sha256(text.encode()).hexdigest()[:24]} {turn}"
+    return key_of_turn(sorted((request.request_id, request.sequence) for request in stale), at)
