@@ -95,7 +95,7 @@ def list_files(
         WatchedFileBody(
             path=record.document["path"],
             status=record.status,
-            ingest_request_id=record.document.get("request_id"),
+            ingest_request_id=record.document["made"]["request_id"] if record.status == "PUBLISHED" else None,
             error=record.document.get("error"),
             changed_at=record.changed_at,
         )

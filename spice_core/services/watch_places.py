@@ -1,9 +1,9 @@
-"""Files that others put into watched places become versions of datasets, each once per content."""
+"""Files that others put into watched places become versions of datasets, each once per change of content."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -64,6 +64,15 @@ class Arrival:
     path: str
     stamp: str
     size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file, why it is left alone (`state`: unchanged, waiting; None: it is not), and what its last readable state made."""
+
+    file: InboxFile
+    state: str | None
+    made: Mapping[str, Any] | None
 
 
 Progress = Callable[[WatchedFile], None]
@@ -145,65 +154,70 @@ class WatchPlaces:
             Arrival(place.database, place.place_id, file.path, file.stamp, file.size_bytes)
             for database in self._log.databases()
             for place in self.places(database)
-            for file, state in self._look(place) or ()
-            if state is None
+            for file in (seen.file for seen in self._look(place) or () if seen.state is None)
         ]
 
-    def _look(self, place: WatchedPlace) -> list[tuple[InboxFile, str | None]] | None:
-        """Return the wanted files, each with why it is left alone (None: it is not); None where the place cannot be read."""
+    def _look(self, place: WatchedPlace) -> list[_Seen] | None:
+        """Return the wanted files; None where the place cannot be read."""
         try:
             files = [file for file in self._inbox.files(place.place, limit=_MOST_FILES) if place.wants(file.path)]
         except SpiceError as error:
             _log.warning("place %s of %s cannot be read: %s", place.place_id, place.database, error.message)
             return None
         known = self._registry.records(place.database, RecordKind.WATCH, parent=place.record_id, limit=_MOST_FILES)
-        stamps = {str(record.document["path"]): record.document["stamp"] for record in known}
+        documents = {str(record.document["path"]): record.document for record in known}
 
-        def state_of(file: InboxFile) -> str | None:
-            if stamps.get(file.path) == file.stamp:
-                return "unchanged"
-            return "waiting" if file.quiet_seconds < place.stable_seconds else None
+        def seen(file: InboxFile) -> _Seen:
+            document = documents.get(file.path, {})
+            state = "waiting" if file.quiet_seconds < place.stable_seconds else None
+            return _Seen(file, "unchanged" if document.get("stamp") == file.stamp else state, document.get("made"))
 
-        return [(file, state_of(file)) for file in files]
+        return [seen(file) for file in files]
 
     def _scanned(self, found: WatchScan, place: WatchedPlace, progress: Progress) -> WatchScan:
-        files = self._look(place)
-        if files is None:
+        seen = self._look(place)
+        if seen is None:
             return replace(found, places=found.places + 1, unreachable=found.unreachable + 1)
         counts = dict.fromkeys(("ingested", "failed", "unchanged", "waiting"), 0)
-        for file, state in files:
-            if state is not None:
-                counts[state] += 1
+        for one in seen:
+            if one.state is not None:
+                counts[one.state] += 1
                 continue
-            done = self._taken(place, file)
+            done = self._taken(place, one.file, one.made)
             counts[done.outcome] += 1
             progress(done)
         return replace(found, places=found.places + 1, **{name: getattr(found, name) + count for name, count in counts.items()})
 
-    def _taken(self, place: WatchedPlace, file: InboxFile) -> WatchedFile:
+    def _taken(self, place: WatchedPlace, file: InboxFile, before: Mapping[str, Any] | None) -> WatchedFile:
         def told(outcome: str, message: str = "") -> WatchedFile:
             return WatchedFile(place.database, place.place_id, file.path, outcome, message)
 
         try:
-            made = self._ingested(place, file)
+            made = self._ingested(place, file, before)
         except ObjectNotFound as error:
             return told("waiting", error.message)
         except SpiceError as error:
             if error.retryable:
                 return told("waiting", error.message)
-            self._note(place, file, "FAILED", {"error": {"code": error.code, "message": error.message[:2000]}})
+            self._note(place, file, "FAILED", before, {"code": error.code, "message": error.message[:2000]})
             return told("failed", error.message)
         if made is None:
             return told("waiting", "it changed while it was read")
         self._note(place, file, "PUBLISHED", made)
         return told("ingested", made["request_id"])
 
-    def _ingested(self, place: WatchedPlace, file: InboxFile) -> dict[str, Any] | None:
-        """Take a file in; None where it is not what it was a moment ago."""
+    def _ingested(self, place: WatchedPlace, file: InboxFile, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Take a file in, and return what it made; None where it is not what it was a moment ago.
+
+        A file that was only touched makes what it made `before`. Otherwise that is part of the key: content that comes back after
+        another one is a version again.
+        """
         digest = hashlib.sha256()
         for chunk in self._inbox.read(place.place, file.path):
             digest.update(chunk)
-        request = self._request(place, file, digest.hexdigest())
+        if before is not None and before["content_sha256"] == digest.hexdigest():
+            return before
+        request = self._request(place, file, digest.hexdigest(), after="" if before is None else before["request_id"])
         with self._ingest.receive(request, self._inbox.read(place.place, file.path)) as raw:
             if raw.content_sha256 != digest.hexdigest():
                 return None
@@ -211,8 +225,8 @@ class WatchPlaces:
         versions = [version.version_id for version in done.versions]
         return {"request_id": done.request.request_id, "versions": versions, "content_sha256": digest.hexdigest()}
 
-    def _request(self, place: WatchedPlace, file: InboxFile, content: str) -> UploadRequest:
-        said = json.dumps([place.place_id, place.place, file.path, content])
+    def _request(self, place: WatchedPlace, file: InboxFile, content: str, *, after: str) -> UploadRequest:
+        said = json.dumps([place.place_id, place.place, file.path, content, after])
         filename = file.path.rpartition("/")[2]
         return UploadRequest(
             database=place.database,
@@ -225,8 +239,16 @@ class WatchPlaces:
             origin={"kind": "watch", "place_id": place.place_id, "place": place.place, "path": file.path},
         )
 
-    def _note(self, place: WatchedPlace, file: InboxFile, status: str, made: dict[str, Any]) -> None:
-        document = {"path": file.path, "stamp": file.stamp, "size_bytes": file.size_bytes, **made}
+    def _note(
+        self,
+        place: WatchedPlace,
+        file: InboxFile,
+        status: str,
+        made: Mapping[str, Any] | None,
+        error: Mapping[str, str] | None = None,
+    ) -> None:
+        """Put on record what became of this state of a file; `made` is what its last readable state made."""
+        document = {"path": file.path, "stamp": file.stamp, "size_bytes": file.size_bytes, "made": made, "error": error}
         self._records.save(
             place.database,
             RecordKind.WATCH,

@@ -1,5 +1,6 @@
 """Watched places: what is taken in, when, how often, and what is never read."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from spice_core.services.watch_places import WatchedFile, WatchPlaces, WatchScan
 from tests.data_world import DataWorld
 from tests.write_path import Crash
 
+STAMPS = itertools.count(10**18, 10**9)
 PEOPLE = b"id,name\n1,Ann\n2,Bob\n"
 
 
@@ -99,6 +101,27 @@ def test_a_file_is_taken_once_and_again_when_its_content_changes(watching: Watch
     assert watching.versions("people") == 2
     latest = watching.world.registry.versions("shop", "shop:main:people")[0]
     assert (latest.row_count, latest.source["kind"], latest.source["path"]) == (3, "watch", "people.csv")
+
+
+def test_content_that_comes_back_is_a_version_again_and_a_touched_file_is_none(watching: Watching):
+    for data in (PEOPLE, PEOPLE + b"3,Cy\n", PEOPLE):
+        os.utime(watching.put("people.csv", data), ns=(1, next(STAMPS)))
+        assert watching.scan()[0].ingested == 1
+    hashes = [version.content_sha256 for version in watching.world.registry.versions("shop", "shop:main:people")]
+    assert len(hashes) == 3
+    assert hashes[0] == hashes[2] != hashes[1]
+    os.utime(watching.put("people.csv"), ns=(1, next(STAMPS)))
+    assert watching.scan()[0].ingested == 1
+    assert watching.versions("people") == 3
+
+
+def test_file_that_was_unreadable_for_a_while_makes_no_version_of_what_it_was_before(watching: Watching):
+    outcomes = []
+    for data in (PEOPLE, b"\x00\x01\x02" * 100, PEOPLE):
+        os.utime(watching.put("people.csv", data), ns=(1, next(STAMPS)))
+        outcomes += [file.outcome for file in watching.scan()[1]]
+    assert outcomes == ["ingested", "failed", "ingested"]
+    assert watching.versions("people") == 1
 
 
 def test_a_file_that_is_being_written_waits(watching: Watching):
