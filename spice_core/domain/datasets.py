@@ -129,7 +129,8 @@ class ObjectifyRun:
 
     `rows` counts the version's rows, `unchanged` those that needed no command. `reasons` counts rejects, dropped links and
     empty links by reason, `samples` names some of them. `edits_kept` counts the fields whose edit stood against another value
-    of the source, `edits_overwritten` those whose edit gave way.
+    of the source, `edits_overwritten` those whose edit gave way. `class_state` says at which state of its classes it began (see
+    `class_state`; empty of a run that did not note it).
     """
 
     run_id: str
@@ -151,3 +152,4 @@ class ObjectifyRun:
     mapping_version: int = 0
     edits_kept: int = 0
     edits_overwritten: int = 0
+    class_state: str = ""

@@ -91,11 +91,11 @@ class Objectify:
         """Make the instances of a dataset version (None: the latest) what its rows say; return the recorded result.
 
         Compared with the version that the newest succeeded run of this mapping made. Every row is compared with the graph where
-        that is not what the graph holds: with `full`, where the mapping or a class of its changed since, and where a run since then
-        failed or died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a time. It is
-        on record before it writes. All commands are decided when this returns, and its gates are on record. The run has failed where
-        a command failed; where a target is missing under the policy `fail`, or rows break a key that is stated of the dataset, it
-        has failed and submitted nothing.
+        that is not what the graph holds: with `full`, where the mapping or a class of its changed since, and where a run since
+        then failed or died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a
+        time. It is on record before it writes. All commands are decided when this returns, and its gates are on record. The run
+        has failed where a command failed; where a target is missing under the policy `fail`, or rows break a key that is stated
+        of the dataset, it has failed and submitted nothing.
 
         Raises:
             MappingNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.

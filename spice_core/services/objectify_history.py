@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from spice_core.domain.datasets import ClassMapping, ObjectifyRun
+from spice_core.domain.resolution import Ontology
+from spice_core.ports.graph_store import GraphView
 from spice_core.ports.registry import Registry
+from spice_core.services.settled_graph import class_key
 
 _FIRST_LOOK = 100
 
@@ -39,3 +42,15 @@ def history_of(registry: Registry, mapping: ClassMapping, *, besides: str) -> Hi
             since = takewhile(lambda run: run.state != "succeeded", found)
             return History(succeeded, [run for run in since if run.run_id != besides])
         limit *= 10
+
+
+def class_state(view: GraphView, class_id: str, ontology: Ontology) -> str:
+    """Return a text that is another one when a class changed on which the ids and links of `class_id` depend.
+
+    A change of its key, or of a class that it links to, may have taken instances and links away without any row having changed.
+    """
+    names = {class_id, *(name for targets in ontology.resolve(class_id).targets.values() for name in targets)}
+    above = {parent for name in names for parent in ontology.ancestors(name)}
+    keys = {class_key(name): name for name in names | above}
+    found = view.get(keys)
+    return ",".join(f"{keys[key]}={found[key].sequence_number}" for key in sorted(found))

@@ -316,6 +316,10 @@ class CommandService:
             self.settled.forget(database)
         return accepted
 
+    def is_known(self, database: str, origin: Origin) -> bool:
+        """Whether the log has the command id that the client chose: this is a repetition."""
+        return self._acceptance.known(origin, database) is not None
+
     def command(
         self, command_type: CommandType, database: str, aggregate_type: str, *parts: str, **origin: Unpack[Origin]
     ) -> Command:
