@@ -8,7 +8,6 @@ from spice_assets.catalogue import Catalogue, ClassEntry, LinkEntry, read_catalo
 from spice_assets.defs.ingest.assets import ingest_assets
 from spice_assets.defs.ingest.checks import dataset_checks
 from spice_assets.defs.ingest.connector_syncs import connector_changes_sensor, connector_sync
-from spice_assets.defs.ingest.deletions import deleted_datasets_sensor
 from spice_assets.defs.ingest.reconciliation import ingest_reconciliation, ingest_reconciliation_schedule
 from spice_assets.defs.ingest.sensors import new_uploads_sensor
 from spice_assets.defs.ingest.watched_places import watched_locations, watched_places
@@ -25,6 +24,9 @@ from spice_assets.defs.projection.dead_letters import (
     dead_letters_sensor,
 )
 from spice_assets.defs.projection.sensors import worker_summaries_sensor
+from spice_assets.defs.runs.deletions import deleted_datasets_sensor
+from spice_assets.defs.runs.lost import lost_runs
+from spice_assets.heartbeat import platform_resource
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, asset_key
 from spice_assets.pinned import pinned_definitions
@@ -59,7 +61,7 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     checks += [check for entry in catalogue.classes for check in (*object_checks(entry), *search_checks(entry))]
     keys = [key for asset in assets for key in asset.keys]
     databases = databases_of(catalogue)
-    sensors = [watched_locations, connector_changes_sensor(links), dead_letters_sensor(databases, links)]
+    sensors = [watched_locations, connector_changes_sensor(links), dead_letters_sensor(databases, links), lost_runs]
     if keys:
         sensors += [
             new_uploads_sensor(keys, links),
@@ -72,7 +74,7 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
         jobs=[ingest_reconciliation, watched_places, connector_sync],
         schedules=[ingest_reconciliation_schedule],
         sensors=sensors,
-        resources={PLATFORM: source},
+        resources={PLATFORM: platform_resource(source)},
         executor=dg.in_process_executor,
     )
 

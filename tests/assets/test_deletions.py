@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from spice_assets.defs.ingest.deletions import is_in_vain, sources_of
+from spice_assets.defs.runs.deletions import is_in_vain, sources_of
 from tests.assets.catalogues import fixed_catalogue
 
 SOURCES = sources_of(fixed_catalogue())

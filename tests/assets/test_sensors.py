@@ -13,6 +13,8 @@ from spice_assets.definitions import build_definitions
 from spice_assets.defs.ingest import connector_syncs
 from spice_assets.defs.ingest.connector_syncs import ObservedSource, TickIsOver, changes, sync_due
 from spice_assets.defs.projection.dead_letters import evaluate
+from spice_assets.defs.runs import lost
+from spice_assets.heartbeat import beating, lease_name
 from spice_assets.links import Links
 from spice_assets.resources import PlatformSource
 from spice_assets.turns import key_of_turn
@@ -26,9 +28,10 @@ from spice_core.services.submit_registry import RegistryCommands
 from spice_core.services.sync_connectors import Due
 from spice_core.services.wait_for_reads import ReadBarrier
 from tests.assets.catalogues import fixed_catalogue
+from tests.faults.load import wait_until
 
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
-ALWAYS = ("watched_locations", "connector_changes", "dead_letters")
+ALWAYS = ("watched_locations", "connector_changes", "dead_letters", "lost_runs")
 
 
 def tick(name: str, definitions: dg.Definitions, instance: dg.DagsterInstance, *, cursor: str | None = None):
@@ -208,3 +211,19 @@ def test_runs_of_deleted_datasets_are_cancelled_and_others_are_not(platform: Pla
         found = tick("deleted_datasets", definitions, instance)
         assert cancelled == [runs["trips"].run_id]
         assert runs["trips"].run_id in found.skip_message
+
+
+def test_a_run_shows_that_it_lives_until_it_ends(platform: Platform):
+    source = PlatformSource(lambda: platform)
+    with beating(source, "r1"):
+        wait_until(lambda: platform.work.holder(lease_name("r1")) == "r1", seconds=10, what="a heartbeat")
+    assert platform.work.holder(lease_name("r1")) is None
+
+
+def test_a_run_is_lost_when_it_is_silent_at_two_looks_and_not_young():
+    started = {"old": 0.0, "living": 0.0, "young": 95.0}
+    alive = {"living"}.__contains__
+    found, cursor = lost.evaluate(None, started, now=100.0, is_alive=alive)
+    assert (set(found), json.loads(cursor)) == (set(), ["old"])
+    assert set(lost.evaluate(cursor, started, now=115.0, is_alive=alive)[0]) == {"old"}
+    assert set(lost.evaluate(cursor, started, now=115.0, is_alive=lambda _: True)[0]) == set()

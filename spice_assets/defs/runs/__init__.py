@@ -1,0 +1,1 @@
+"""Runs themselves: those that are in vain, and those whose process died."""
