@@ -156,15 +156,16 @@ def test_fault_20_formulas_are_never_read(files: SourceFiles, folder: Path) -> N
         assert sheets.sheet("s").head == [("shown", None, "4")]
 
 
-def test_fault_20_damaged_workbooks_are_refused_or_read_and_the_reader_breaks_alone(tmp_path: Path) -> None:
-    """Two hundred seeds over four formats: whatever the damage, the process ends, and within its bounds."""
+@pytest.mark.parametrize("seeds", [200, pytest.param(2000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_fault_20_damaged_workbooks_are_refused_or_read_and_the_reader_breaks_alone(tmp_path: Path, seeds: int) -> None:
+    """Hundreds of seeds over four formats: whatever the damage, the process ends, and within its bounds."""
     small = tmp_path / "small.xlsx"
     small.write_bytes(made.archive(made.parts()))
     samples = [str(small), *(str(SAMPLES / name) for name in ("base.xls", "base.ods", "base.xlsb"))]
-    command = [sys.executable, "-m", "tests.faults.fuzzed_workbooks", "0", "200", str(tmp_path), *samples]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
+    command = [sys.executable, "-m", "tests.faults.fuzzed_workbooks", "0", str(seeds), str(tmp_path), *samples]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1.4 * seeds, check=True)
     found = json.loads(done.stdout)
-    assert sum(found.values()) == 200
+    assert sum(found.values()) == seeds
     assert found["read"] > 5
     assert found["refused"] > 50
     assert not {"ended with -9", "ended with -24"} & {*found}  # none ran out of time
@@ -236,6 +237,17 @@ def test_fault_20_a_reader_that_works_without_end_is_ended_by_the_bound_of_its_t
 def test_fault_20_a_reader_that_breaks_is_told_as_a_refusal(folder: Path, program: str) -> None:
     with pytest.raises(UnreadableFile, match="workbook"), opened(stub(program), folder, made.archive(made.parts())):
         pass
+
+
+def test_fault_20_the_reader_reads_without_pandas_which_takes_half_a_second_to_load(folder: Path) -> None:
+    told = folder / "told"
+    program = (
+        "import sys; from spice_core.adapters.calamine import read_workbook as r; code = r.main();"
+        f"open({str(told)!r}, 'w').write(str(sys.modules.get('pandas'))); sys.exit(code)"
+    )
+    with opened(stub(program), folder, made.archive(made.parts())) as sheets:
+        assert sheets.names
+    assert told.read_text() == "None"
 
 
 def test_fault_20_the_reader_sees_no_secrets_of_this_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,8 +346,9 @@ for path in sys.argv[2:]:
 """
 
 
-def test_fault_20_parquet_with_absurd_metadata_is_refused(folder: Path, tmp_path: Path) -> None:
-    """Footers that claim too much, and two hundred seeds of damage: the process that reads them lives on to the last one."""
+@pytest.mark.parametrize("seeds", [60, pytest.param(2000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_fault_20_parquet_with_absurd_metadata_is_refused(folder: Path, tmp_path: Path, seeds: int) -> None:
+    """Footers that claim too much, and many seeds of damage: the process that reads them lives on to the last one."""
     good = tmp_path / "good"
     columns = {"n": list(range(300)), "s": [f"v{n % 5}" for n in range(300)], "l": [[n, {"k": n}["k"]] for n in range(300)]}
     pq.write_table(pa.table(columns), good)
@@ -351,7 +364,7 @@ def test_fault_20_parquet_with_absurd_metadata_is_refused(folder: Path, tmp_path
     from tests.faults.fuzzed_workbooks import damaged  # noqa: PLC0415 - it imports what only its own process needs
 
     body, footer = data[4 : -8 - length], data[-8 - length : -8]
-    for seed in range(200):
+    for seed in range(seeds):
         footer = damaged(data[-8 - length : -8], seed)
         made_bad.append(
             b"PAR1" + (damaged(body, seed) if seed % 2 else body) + footer + len(footer).to_bytes(4, "little") + b"PAR1"
@@ -364,7 +377,7 @@ def test_fault_20_parquet_with_absurd_metadata_is_refused(folder: Path, tmp_path
         [sys.executable, "-c", READ, str(folder), *map(str, paths), str(good)],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=max(250, seeds),
         check=False,
     )
     lines = done.stdout.splitlines()
