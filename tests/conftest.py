@@ -70,10 +70,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file in one xdist worker, and the journeys together: they share one running platform."""
+    """Keep in one xdist worker what shares: the tests on the journeys' platform, and those of a file; faults go one by one."""
     for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "journeys" else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    if "running" in fixtures:
+        return "running platform"
+    if "nursery" in fixtures and "own_module_server" not in fixtures and not item.get_closest_marker("full"):
+        return item.nodeid
+    return str(item.path)
 
 
 def _remove_left_overs() -> None:
