@@ -9,6 +9,7 @@ BENCHMARKS = (
     "log_replay",
     "worker_apply",
     "multi_hop",
+    "ingest_csv",
     "objectify",
     "relay",
     "index",
