@@ -1,21 +1,32 @@
 """Defining classes: the same routes on OMS and BFF."""
 
-from fastapi import APIRouter
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
 
 from spice_api.dependencies import MAIN, BranchQuery, CallerDep, ClassPath, DatabasePath, ExpectedSeq, PlatformDep
 from spice_api.envelope import Envelope, Started
 from spice_api.json_route import StrictJsonRoute
-from spice_api.ontology.schemas import ClassAnswer, ClassBody, ClassList, ValidateInstance, Validation
+from spice_api.ontology.schemas import ClassAnswer, ClassBody, ClassList, MigrationPlanAnswer, ValidateInstance, Validation
 from spice_api.reading import NumbersDep
 from spice_api.route_rates import counts_as
 from spice_api.waiting import SettlingDep
+from spice_core.bootstrap import class_changes
 from spice_core.domain.graph import Node
 from spice_core.domain.instances import created
 from spice_core.domain.ontology_json import class_from_json, class_to_json
-from spice_core.domain.rates import WRITE
+from spice_core.domain.rates import SEARCH, WRITE
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import InvalidInput
 from spice_core.services.settled_graph import class_key
+
+MigrationQuery = Annotated[
+    Literal["reset_edits", "id_remap"] | None,
+    Query(
+        description="What becomes of instances whose ids change: `id_remap` moves them with their links and edits to the ids "
+        "that their values of the new key make; `reset_edits` deletes them with their edits: run their mappings again afterwards."
+    ),
+]
 
 router = APIRouter(prefix="/api/v1/database/{db_name}/ontology", tags=["ontology"], route_class=StrictJsonRoute)
 
@@ -101,13 +112,34 @@ def update_class(
     caller: CallerDep,
     settling: SettlingDep,
     branch: BranchQuery = MAIN,
+    migration: MigrationQuery = None,
 ) -> Envelope[Started]:
-    """Replace the definition of a class. A change that existing instances contradict fails and says how many it would break."""
-    accepted = platform.commands.update_class(
-        db_name, branch, class_id, body.definition(), expected_seq=expected_seq, **caller.origin(db_name)
+    """Replace the definition of a class. A change that existing instances contradict fails and says how many it would break.
+
+    A change of the primary key gives instances other ids: without a `migration` it is refused (409
+    `object_type_migration_required`, with the plan as details).
+    """
+    accepted = class_changes(platform).update(
+        db_name,
+        branch,
+        class_id,
+        body.definition(),
+        expected_seq=expected_seq,
+        migration=migration,
+        **caller.origin(db_name),
     )
     message = f"class {class_id} is being changed"
     return settling.envelope(accepted, message, ontology_id=class_id, database=db_name, branch=branch)
+
+
+@router.post("/{class_id}/migrations/plan", openapi_extra=counts_as(SEARCH))
+def plan_migration(
+    db_name: DatabasePath, class_id: ClassPath, body: ClassBody, platform: PlatformDep, branch: BranchQuery = MAIN
+) -> Envelope[MigrationPlanAnswer]:
+    """Count what a change of a class would do to its instances, links and edits, without doing it."""
+    plan = class_changes(platform).plan(db_name, branch, class_id, body.definition())
+    message = f"{plan.objects} instances would get other ids" if plan.is_required else "no instance would get another id"
+    return Envelope(message=message, data=MigrationPlanAnswer.model_validate(plan.as_json()))
 
 
 @router.delete("/{class_id}", status_code=202, openapi_extra=counts_as(WRITE))

@@ -121,3 +121,40 @@ class ValidateInstance(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     data: dict[str, Any]
+
+
+class KeyChange(BaseModel):
+    """A class whose primary key would change."""
+
+    class_id: str
+    before: list[str] = Field(description="The parts of the key now; none where ids are generated.")
+    after: list[str]
+
+
+class MigrationWay(BaseModel):
+    """One way to migrate, and what speaks against it."""
+
+    migration: Literal["reset_edits", "id_remap"]
+    is_possible: bool
+    problems: dict[str, int] = Field(description="Counts by reason; empty where it is possible.", examples=[{"key_repeated": 2}])
+    samples: list[dict[str, Any]] = Field(description="The first instances of each reason.")
+
+
+class MigrationPlanAnswer(BaseModel):
+    """What a change of a class would do to its instances."""
+
+    class_id: str
+    version: int = Field(description="The number of the class: pass it as `expected_seq` with the change.")
+    is_required: bool = Field(description="Whether the change is refused without a migration.")
+    keys: list[KeyChange]
+    objects: int = Field(description="Instances of the classes whose key changes.")
+    moving: int = Field(description="Those of them that `id_remap` gives another id.")
+    links: int = Field(description="Links that lead to them.")
+    linking_objects: int = Field(description="Instances of other classes that these links come from.")
+    edits: int = Field(description="Fields that people edited: `reset_edits` drops them, `id_remap` keeps them.")
+    objects_with_edits: int
+    is_every_edit_counted: bool = Field(description="False where people touched so many instances last that not all were asked.")
+    objects_by_people: int = Field(description="Instances that no source makes: `reset_edits` deletes them for good.")
+    mappings: list[str] = Field(description="Mappings that make these instances or link to them: see whether they still fit.")
+    link_types: list[str]
+    ways: list[MigrationWay]

@@ -4,7 +4,7 @@ from spice_core.bootstrap.connectors import authorize_connections, connection_co
 from spice_core.bootstrap.engines import event_publisher
 from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest, watch_places
 from spice_core.bootstrap.inspections import inspect_parts
-from spice_core.bootstrap.objectify import link_instances, objectify
+from spice_core.bootstrap.objectify import class_changes, link_instances, objectify
 from spice_core.bootstrap.places import (
     companion_dsn,
     postgres_directory,
@@ -20,6 +20,7 @@ __all__ = [
     "adopt_store",
     "authorize_connections",
     "bootstrap",
+    "class_changes",
     "companion_dsn",
     "connection_commands",
     "copy_store",

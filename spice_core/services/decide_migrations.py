@@ -18,12 +18,12 @@ from spice_core.services.decide_classes import refuse_breaking, with_resolved
 from spice_core.services.domain_events import aggregate_of_key
 from spice_core.services.graph_commands import Outcome, Placed
 from spice_core.services.migrate_nodes import (
+    Makers,
     Problems,
     check_size,
     links_into,
     moves_of,
     nodes_of,
-    provenances,
     read_nodes,
     remaining_checks,
     required_links,
@@ -71,7 +71,8 @@ class MigrationDecisions:
         changed = with_resolved(self.ontology, definition)
         rekeyed = rekeyed_classes(self.ontology, changed)
         check_size(self._view, rekeyed)
-        nodes = list(nodes_of(self._view, rekeyed))
+        makers = Makers()
+        nodes = list(makers.watch(nodes_of(self._view, rekeyed)))
         work = _Work(placed, self._view, changed, self._begun)
         found = work.remapped(nodes) if migration == ID_REMAP else work.reset(nodes)
         refuse_breaking(self._view, class_id, remaining_checks(self.ontology, changed, migration))
@@ -84,7 +85,7 @@ class MigrationDecisions:
             [node, *found.nodes.values()],
             inherited={**inherited_numbers(self._begun, found.nodes), own: own_inherited},
             event_types={own: _UPDATED, **found.event_types},
-            summary=_summary(placed, migration, rekeyed, nodes, found),
+            summary=_summary(placed, migration, rekeyed, found, makers, objects=len(nodes)),
         )
 
 
@@ -165,19 +166,18 @@ class _Work:
 
 
 def _summary(
-    placed: Placed, migration: Migration, rekeyed: frozenset[str], nodes: Sequence[Node], found: _Changes
+    placed: Placed, migration: Migration, rekeyed: frozenset[str], found: _Changes, makers: Makers, *, objects: int
 ) -> dict[str, Any]:
-    who = provenances(nodes)
     command = placed.command
     return {
         "branch": command.branch,
         "class_id": command.class_id,
         "migration": migration,
         "classes": sorted(rekeyed),
-        "objects": len(nodes),
+        "objects": objects,
         **found.summary,
         "linking_objects": sum(kind == _INSTANCE_UPDATED for kind in found.event_types.values()),
-        "edits": who.edits,
-        "objects_with_edits": who.with_edits,
-        "objects_by_people": who.by_people,
+        "edits": makers.edits,
+        "objects_with_edits": makers.with_edits,
+        "objects_by_people": makers.by_people,
     }

@@ -1,13 +1,12 @@
 """Changing classes, with what becomes of instances whose ids would change: planned, refused, or asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Unpack
 
 from spice_core.domain.class_migrations import ID_REMAP, RESET_EDITS, Migration
 from spice_core.domain.commands import CommandType
 from spice_core.domain.graph import Node
-from spice_core.domain.object_edits import is_of_source
 from spice_core.domain.ontology import ClassDefinition
 from spice_core.domain.ontology_changes import rekeyed_classes
 from spice_core.domain.ontology_json import MAX_PROPERTIES, class_from_json, class_to_json
@@ -17,12 +16,12 @@ from spice_core.ports.graph_store import GraphView
 from spice_core.ports.registry import Registry
 from spice_core.services.decide_classes import breaks_of, migration_required, with_resolved
 from spice_core.services.migrate_nodes import (
+    Makers,
     Problems,
     check_size,
     links_into,
     moves_of,
     nodes_of,
-    provenances,
     remaining_checks,
     required_links,
 )
@@ -31,8 +30,6 @@ from spice_core.services.save_link_types import link_types_of
 from spice_core.services.settled_graph import ONTOLOGY_AGGREGATE, class_key, required_class
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
 from spice_core.services.submit_rows import required_seq
-
-_READ_EDITS_OF = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,26 +174,23 @@ class ClassChanges:
         self, view: GraphView, database: str, branch: str, change: tuple[Ontology, Ontology], rekeyed: frozenset[str]
     ) -> MigrationPlan:
         changed = change[1]
-        nodes = list(nodes_of(view, rekeyed))
-        known = {node.key for node in nodes}
-        unable, needed = Problems(), Problems()
-        moves = moves_of(nodes, changed, unable)
+        makers, unable, needed = Makers(), Problems(), Problems()
+        known: set[str] = set()
+        moves = moves_of(_noted(makers.watch(nodes_of(view, rekeyed)), known), changed, unable)
         links = list(links_into(view, known))
         foreign = [link for link in links if link.source not in known]
         required_links(view, changed, foreign, known, needed)
-        people = [node for node in nodes if not is_of_source(node.provenance.source)]
-        edits, edited, lost = self._edits_of(database, branch, people[:_READ_EDITS_OF])
-        carried = provenances(nodes)
+        edits, edited, lost = self._edits_of(database, branch, makers.people)
         return MigrationPlan(
             class_id="",
             version=0,
-            objects=len(nodes),
+            objects=len(known),
             moving=len(moves),
             links=len(links),
             linking_objects=len({link.source for link in foreign}),
-            edits=edits + carried.edits,
-            objects_with_edits=edited + carried.with_edits,
-            is_every_edit_counted=len(people) <= _READ_EDITS_OF,
+            edits=edits + makers.edits,
+            objects_with_edits=edited + makers.with_edits,
+            is_every_edit_counted=len(makers.people) == makers.by_people,
             objects_by_people=lost,
             mappings=self._mappings(database, branch, changed, rekeyed),
             link_types=[
@@ -230,6 +224,13 @@ class ClassChanges:
         if found.id != class_id:
             raise InvalidOntology(f"the id of a class cannot change from {class_id!r} to {found.id!r}")
         return found
+
+
+def _noted(nodes: Iterator[Node], keys: set[str]) -> Iterator[Node]:
+    """Yield `nodes`, and note their keys."""
+    for node in nodes:
+        keys.add(node.key)
+        yield node
 
 
 def _way(migration: Migration, problems: Problems, view: GraphView, change: tuple[Ontology, Ontology]) -> Way:

@@ -1,7 +1,7 @@
 """What a migration of a class does to the graph: which instances get other ids, and whose links lead to them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -18,6 +18,9 @@ from spice_core.ports.graph_store import GraphView
 
 MAX_NODES = 100_000
 """The instances of one migration, those that link to them included: they are one commit, made in memory."""
+
+FIRST_PEOPLE = 1_000
+"""How many instances that people touched last are kept to be asked for their edits."""
 
 MISSING, REPEATED, INVALID, REQUIRED = "key_missing", "key_repeated", "key_invalid", "link_required"
 _MAX_SAMPLES = 20
@@ -60,13 +63,29 @@ class Problems:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Provenances:
-    """Who made instances what they are: counts of those that carry edits, and of those that people touched last."""
+@dataclass(slots=True)
+class Makers:
+    """Who made instances what they are: how many edits they carry, how many carry any, and how many people touched last.
 
-    edits: int
-    with_edits: int
-    by_people: int
+    `people` are the first of the last.
+    """
+
+    edits: int = 0
+    with_edits: int = 0
+    by_people: int = 0
+    people: list[Node] = field(default_factory=list)
+
+    def watch(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """Yield `nodes`, and count them."""
+        for node in nodes:
+            carried = len((node.provenance.source or {}).get(EDITS, ()))
+            self.edits += carried
+            self.with_edits += carried > 0
+            if not is_of_source(node.provenance.source):
+                self.by_people += 1
+                if len(self.people) < FIRST_PEOPLE:
+                    self.people.append(node)
+            yield node
 
 
 def check_size(view: GraphView, class_ids: Collection[str]) -> int:
@@ -93,7 +112,7 @@ def nodes_of(view: GraphView, class_ids: Collection[str]) -> Iterator[Node]:
             return
 
 
-def moves_of(nodes: Sequence[Node], ontology: Ontology, problems: Problems) -> dict[str, str]:
+def moves_of(nodes: Iterable[Node], ontology: Ontology, problems: Problems) -> dict[str, str]:
     """Return where each of `nodes` (all instances of their classes) moves by the keys of `ontology`, without those that stay.
 
     Those without value of the new key, or with another one's, are noted in `problems`.
@@ -136,13 +155,6 @@ def read_nodes(view: GraphView, keys: Collection[str]) -> Iterator[Node]:
     while chunk := list(islice(pending, _PAGE)):
         found = view.get(chunk)
         yield from (found[key] for key in chunk if key in found)
-
-
-def provenances(nodes: Sequence[Node]) -> Provenances:
-    """Count by what the newest state of each node says of its making."""
-    carried = [len((node.provenance.source or {}).get(EDITS, ())) for node in nodes]
-    by_people = sum(not is_of_source(node.provenance.source) for node in nodes)
-    return Provenances(sum(carried), sum(count > 0 for count in carried), by_people)
 
 
 def required_links(view: GraphView, ontology: Ontology, links: Sequence[Link], gone: Collection[str], problems: Problems) -> None:
