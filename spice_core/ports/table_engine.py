@@ -29,7 +29,10 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A text table turned into a Parquet file of text columns: no value is interpreted yet. Every row has a `__row` (from 1)."""
+    """A text table turned into a Parquet file of text columns: no value is interpreted yet. Every row has a `__row` (from 1).
+
+    An engine may keep a column by value where every cell is written just as it writes that value: the text comes back whole.
+    """
 
     path: Path
     columns: Sequence[str]
@@ -84,7 +87,8 @@ class TableEngine(ABC):
 
         Keys: total, empty, distinct (approximate above 10,000), min and max length, up to 1,000 frequent and sampled values,
         how many values fit each reading, and what recognisers say of the sampled values. Readings `asked` for by column are
-        counted on every row, others only where a sample makes them plausible.
+        counted on every row, others only where a sample makes them plausible; telephone numbers also only where the
+        recognisers or the column's name agree. All counts but that of distinct values are exact.
         """
 
     @abstractmethod

@@ -141,18 +141,24 @@ class InferTypes:
         unique = [names for names in singles[:_EXACT_CHECKS] if self._tables.is_unique(table, names)]
         if unique or not columns:
             return unique[:_KEPT_CANDIDATES]
-        sample = self._first_rows(table, columns)
+        sample = self._first_values(table, columns)
         survivors: list[tuple[str, ...]] = []
         for names in composite_keys(columns, types, found.evidence, nulls):
             is_minimal = not any(set(known) < set(names) for known in survivors)
-            if is_minimal and len({tuple(row[name] for name in names) for row in sample}) == len(sample):
+            if is_minimal and _are_distinct([sample[name] for name in names]):
                 survivors.append(names)
         survivors.sort(key=lambda names: rank(names, types, columns))
         exact = [names for names in survivors[:_EXACT_CHECKS] if self._tables.is_unique(table, names)]
         return exact[:_KEPT_CANDIDATES]
 
-    def _first_rows(self, table: Path, columns: Sequence[str]) -> list[Mapping[str, Any]]:
-        return [row for batch in self._tables.rows(table, columns, limit=_SAMPLED_ROWS) for row in batch]
+    def _first_values(self, table: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
+        rows = [row for batch in self._tables.rows(table, columns, limit=_SAMPLED_ROWS) for row in batch]
+        return {name: [row[name] for row in rows] for name in columns}
+
+
+def _are_distinct(columns: Sequence[Sequence[Any]]) -> bool:
+    """Whether no row of values repeats."""
+    return len(set(zip(*columns, strict=True))) == len(columns[0])
 
 
 def column_report(found: InferredTable, name: str, *, include_complex: bool | None = None) -> dict[str, Any]:

@@ -168,6 +168,13 @@ def test_a_profile_counts_exactly_on_small_and_large_tables(engine: TableEngine,
     assert facts["day"]["distinct"] == 29
 
 
+@pytest.mark.parametrize("column", ["c0", "n", "length", "total"])
+def test_a_profile_counts_by_trimmed_text_whatever_the_column_is_called(engine: TableEngine, tmp_path: Path, column: str):
+    table = read(engine, tmp_path, f"{column},b\n" + "a,1\n a,2\na ,3\nb,4\n" * 1100)
+    facts = engine.profile(table.path, table.columns)[column]
+    assert (facts["distinct"], facts["values"], facts["max_length"]) == (2, [["a", 3300], ["b", 1100]], 1)
+
+
 def test_a_cast_keeps_the_text_of_what_does_not_fit(engine: TableEngine, tmp_path: Path):
     table = read(engine, tmp_path, "n,d,t,s\n1,1.50,2024-01-31T10:00:00.123Z,a\nx,2.555,NA,b\n,3,nope,\n")
     types = {"n": "integer", "d": "decimal", "t": "dateTime", "s": "string"}

@@ -1,6 +1,7 @@
 """Typed tables out of text tables: each value by its column's reading, what does not fit kept as text."""
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import duckdb
 
 from spice_core.adapters.duckdb import readings
+from spice_core.adapters.duckdb.cells import TEXT, trimmed
 from spice_core.adapters.duckdb.connections import copy_to, literal, name, parquet
 from spice_core.adapters.duckdb.expressions import matches
-from spice_core.adapters.duckdb.profiles import trimmed
-from spice_core.domain.readings import NUMBERS
+from spice_core.adapters.duckdb.plain_columns import REJECTS, implied_readings, scale_of, stored_types, type_of
+from spice_core.domain.readings import FALSE_WORDS, NUMBERS, TRUE_WORDS
 
 _WIDTH = 38
 _PERCENT_WIDTH = 30
@@ -21,38 +23,61 @@ def cast(
     connection: duckdb.DuckDBPyConnection, table: Path, types: Mapping[str, str], how: Mapping[str, Mapping[str, Any]], into: Path
 ) -> int:
     """Write the typed table with `__row` and `__rejects` (JSON of column to text, null where all fit); return the misfits."""
+    stored = stored_types(connection, table)
     texts, values, misfits, names = [], [], [], []
     for index, (source, type_name) in enumerate(types.items()):
         options = how.get(source, {})
         column = str(options.get("name", source))
         names.append(column)
-        texts.append(f"{_given(name(source), options)} AS t{index}")
+        if _is_kept(stored[source], type_name, options, is_typed=REJECTS in stored):
+            texts.append(f"{name(source)} AS t{index}")
+            values.append(f"t{index} AS {name(column)}")
+            continue
+        texts.append(f"{_given(name(source), stored[source], options)} AS t{index}")
         if type_name == "string" or "reading" not in options:
             values.append(f"t{index} AS {name(column)}")
         else:
             values.append(f"{_value(f't{index}', type_name, options)} AS {name(column)}")
             misfits.append((index, column))
+    if texts == [f"{name(source)} AS t{index}" for index, source in enumerate(names)] and [*stored] == ["__row", *names, REJECTS]:
+        shutil.copyfile(table, into)
+        return 0
     rejects = _rejects(misfits)
     typed = (
         f"SELECT __row, {', '.join([*values, *(f't{index}' for index, _ in misfits)])} FROM (SELECT __row, {', '.join(texts)} "
     )
     typed += f"FROM {parquet(table)})"
     columns = ", ".join(name(column) for column in names)
-    connection.execute(copy_to(f"SELECT __row, {columns}, {rejects} AS __rejects FROM ({typed})", into))
+    connection.execute(copy_to(f"SELECT __row, {columns}, {rejects} AS {REJECTS} FROM ({typed})", into))
     if not misfits:
         return 0
-    count = f"SELECT coalesce(sum(len(json_keys(__rejects))), 0) FROM {parquet(into)} WHERE __rejects IS NOT NULL"
+    count = f"SELECT coalesce(sum(len(json_keys({REJECTS}))), 0) FROM {parquet(into)} WHERE {REJECTS} IS NOT NULL"
     return int(connection.execute(count).fetchall()[0][0])
 
 
-def _given(column: str, options: Mapping[str, Any]) -> str:
+def _is_kept(stored: str, type_name: str, options: Mapping[str, Any], *, is_typed: bool) -> bool:
+    """Whether a column's texts are kept as the very values that they are read as; of text, where no cell of it is empty text."""
+    if options.get("null_words") or options.get("percent"):
+        return False
+    reading = options.get("reading")
+    if stored == TEXT:
+        return is_typed and reading is None
+    if reading not in implied_readings(stored) or type_name != type_of(stored):
+        return False
+    if type_name == "boolean":
+        return "true" in options.get("true_words", TRUE_WORDS) and "false" in options.get("false_words", FALSE_WORDS)
+    return type_name != "decimal" or int(options.get("scale", 2)) == scale_of(stored)
+
+
+def _given(column: str, stored: str, options: Mapping[str, Any]) -> str:
     """A cell's text, null for the words that mean nothing."""
-    text = trimmed(column) if "reading" in options else f"nullif({column}, '')"
+    whole = column if stored == TEXT else f"{column}::VARCHAR"
+    text = trimmed(whole) if "reading" in options else f"nullif({whole}, '')"
     words: Sequence[str] = options.get("null_words", ())
     if not words:
         return text
     nulls = ", ".join(literal(word) for word in words)
-    return f"CASE WHEN {trimmed(column)} IN ({nulls}) THEN NULL ELSE {text} END"
+    return f"CASE WHEN {trimmed(whole)} IN ({nulls}) THEN NULL ELSE {text} END"
 
 
 def _rejects(misfits: Sequence[tuple[int, str]]) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from spice_core.adapters.duckdb.json_tables import read_json_table
 from spice_core.adapters.duckdb.parquet_tables import read_parquet_table
+from spice_core.adapters.duckdb.text_copies import as_utf8
 from spice_core.adapters.duckdb.text_sheets import DuckDBTextSheets
-from spice_core.adapters.duckdb.text_tables import as_utf8, sniff
+from spice_core.adapters.duckdb.text_tables import sniff
 from spice_core.adapters.duckdb.whole_sheets import DuckDBWholeSheets
 from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheets, SourceTable
 from spice_core.ports.table_engine import Dialect

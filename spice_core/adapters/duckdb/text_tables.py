@@ -2,12 +2,9 @@
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
 import csv
-import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,12 +13,21 @@ import clevercsv
 import duckdb
 
 from spice_core.adapters.duckdb.connections import connect, copy_to, literal, name
+from spice_core.adapters.duckdb.plain_columns import (
+    FEWEST_BYTES,
+    MOST_PROPOSALS,
+    Refuted,
+    cells,
+    proposed,
+    refuted_by,
+    sampled_rows,
+)
+from spice_core.adapters.duckdb.text_copies import CHUNK, as_utf8, chunks_of, without_loose_quotes
 from spice_core.domain.text_dialects import DELIMITERS, Layout, layouts, parse_with_lines, table_bounds, unique_names
 from spice_core.domain.text_encodings import decoded, marked_encoding, plausible_encodings, refuse_binary
 from spice_core.errors import UnreadableFile
 from spice_core.ports.table_engine import Dialect, RejectedRow, TextTable
 
-_CHUNK = 1 << 20
 _SAMPLE_CHARACTERS = 400_000
 _SAMPLE_LINES = 600
 _LONGEST_LINE = 2_000_000
@@ -89,7 +95,7 @@ def read_text_table(path: Path, dialect: Dialect, *, into: Path, memory: str, sc
 def read_region(region: TextRegion, *, into: Path, memory: str, scratch: Path) -> TextTable:
     """Read a part of a UTF-8 file as text into Parquet at `into`, a row number `__row` (from 1) first."""
     _refuse_endless_line(region.source)
-    with _without_loose_quotes(region.source, region.dialect, region.first_line, scratch) as clean:
+    with without_loose_quotes(region.source, region.dialect, region.first_line, scratch) as clean:
         reading = replace(region, source=clean)
         table, open_quotes = _read(reading, into, memory, scratch)
         if open_quotes and len(region.columns) > 1:
@@ -100,7 +106,7 @@ def read_region(region: TextRegion, *, into: Path, memory: str, scratch: Path) -
 def _refuse_endless_line(source: Path) -> None:
     """DuckDB leaves a line out, and says nothing, that is longer than its buffer of 16 times the longest line."""
     start = position = 0
-    for chunk in _chunks(source):
+    for chunk in chunks_of(source):
         end = chunk.find(b"\n")
         if (position + end if end >= 0 else position + len(chunk)) - start > _ENDLESS_LINE:
             line = _line_numbers(source, [start])[start]
@@ -111,15 +117,43 @@ def _refuse_endless_line(source: Path) -> None:
 
 
 def _read(reading: TextRegion, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
-    """One pass; also the byte offsets of rows whose quote is not closed."""
+    """One pass, and another where a cell refutes what a sample says of its column; also the byte offsets of rows whose quote is
+    not closed."""
+    types = _plain_columns(reading)
+    for _ in range(MOST_PROPOSALS):
+        try:
+            return _written(reading, types, into, memory, scratch)
+        except Refuted as refuted:
+            types = {index: kind for index, kind in (types or {}).items() if index != refuted.index}
+    return _written(reading, {}, into, memory, scratch)
+
+
+def _plain_columns(reading: TextRegion) -> dict[int, str] | None:
+    """The columns to be kept as values; None for a file that is too small for it to matter."""
+    if reading.source.stat().st_size < FEWEST_BYTES:
+        return None
+    rows = sampled_rows(reading.source, reading.dialect, len(reading.columns))
+    if reading.kept is not None:
+        places = [reading.columns.index(column) for column, _ in reading.kept]
+        rows = [[row[place] for place in places] for row in rows]
+    return proposed(rows)
+
+
+def _written(
+    reading: TextRegion, types: dict[int, str] | None, into: Path, memory: str, scratch: Path
+) -> tuple[TextTable, list[int]]:
+    columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
+    written = "*" if types is None else cells(columns, types)
     with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
-        connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, * FROM {_kept(reading)}", into))
+        try:
+            connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, {written} FROM {_kept(reading)}", into))
+        except duckdb.InvalidInputException as error:
+            raise (refuted_by(error) or error) from error
         counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(str(into))})").fetchall()
         count, rejects = _rejects(connection, reading.source)
         rows = connection.execute(
             "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
         ).fetchall()
-    columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
     table = TextTable(into, tuple(columns), int(counted[0][0]), count, rejects)
     return table, list(_line_starts(reading.source, [int(row[0]) for row in rows]).values())
 
@@ -209,7 +243,7 @@ def _line_numbers(path: Path, offsets: Sequence[int]) -> dict[int, int]:
     line, position = 1, 0
     with path.open("rb") as file:
         for offset in sorted(set(offsets)):
-            while position < offset and (chunk := file.read(min(_CHUNK, offset - position))):
+            while position < offset and (chunk := file.read(min(CHUNK, offset - position))):
                 line += chunk.count(b"\n")
                 position += len(chunk)
             found[offset] = line
@@ -262,7 +296,7 @@ def _second_opinion(sample: str) -> str | None:
 
 def _encoding_of(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(_CHUNK)
+        head = file.read(CHUNK)
     refuse_binary(head)
     marked = marked_encoding(head)
     if marked is not None:
@@ -288,7 +322,7 @@ def _encoding_of(path: Path) -> str:
 
 
 def _decode_all(path: Path, encoding: str) -> None:
-    for _ in decoded(_chunks(path), encoding):
+    for _ in decoded(chunks_of(path), encoding):
         pass
 
 
@@ -297,7 +331,7 @@ def _legacy_encoding(path: Path, error: UnreadableFile) -> str | None:
     lines: list[bytes] = []
     size = 0
     with path.open("rb") as file:
-        while size < _DETECTED_BYTES and (line := file.readline(_CHUNK)):
+        while size < _DETECTED_BYTES and (line := file.readline(CHUNK)):
             if not line.isascii():
                 lines.append(line)
                 size += len(line)
@@ -322,7 +356,7 @@ def _sample(path: Path, encoding: str) -> str:
     """Whole lines from the start of the file, line ends as `\\n`."""
     text = ""
     is_whole = True
-    for piece in decoded(_chunks(path, 1 << 18), encoding):
+    for piece in decoded(chunks_of(path, 1 << 18), encoding):
         text += piece
         if len(text) >= _SAMPLE_CHARACTERS:
             is_whole = False
@@ -334,66 +368,3 @@ def _sample(path: Path, encoding: str) -> str:
             raise UnreadableFile(f"Line 1 has over {_SAMPLE_CHARACTERS} characters: the file is no table.", details={"line": 1})
         text = text[: end + 1]
     return "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
-
-
-@contextmanager
-def as_utf8(path: Path, encoding: str, scratch: Path) -> Iterator[Path]:
-    """Lend the file as UTF-8 with `\\n` or `\\r\\n` line ends: itself, or a copy that is removed afterwards."""
-    if encoding == "utf-8" and not _has_lone_returns(path):
-        yield path
-        return
-    handle, copy = tempfile.mkstemp(dir=scratch, suffix=".csv")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            for text in decoded(_chunks(path), encoding):
-                file.write(text)
-        if _has_lone_returns(Path(copy)):
-            _replace_returns(Path(copy))
-        yield Path(copy)
-    finally:
-        Path(copy).unlink(missing_ok=True)
-
-
-@contextmanager
-def _without_loose_quotes(path: Path, dialect: Dialect, first: int, scratch: Path) -> Iterator[Path]:
-    """Lend the file with the quotes of skipped lines blanked where they are loose: DuckDB would skip on to the next one.
-
-    The copy has the same lines and bytes in the same places.
-    """
-    quote = dialect.quote.encode()
-    with path.open("rb") as source:
-        head = b"".join(source.readline(_CHUNK) for _ in range(first))
-        if not quote or quote not in head or _is_well_quoted(head.decode(errors="replace"), dialect):
-            yield path
-            return
-        with tempfile.NamedTemporaryFile(dir=scratch, suffix=".csv") as copy:
-            copy.write(head.replace(quote, b"_" * len(quote)))
-            shutil.copyfileobj(source, copy)
-            copy.flush()
-            yield Path(copy.name)
-
-
-def _is_well_quoted(head: str, dialect: Dialect) -> bool:
-    """Whether quotes only enclose whole cells."""
-    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-    cell = f"(?:{quote}(?:[^{quote}]|{quote}{quote})*{quote}|[^{quote}{delimiter}\n]*)"
-    return re.fullmatch(f"(?:{cell}(?:{delimiter}{cell})*\\r?\n)*", head) is not None
-
-
-def _has_lone_returns(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(1 << 18)
-    return b"\r" in head and b"\n" not in head
-
-
-def _replace_returns(path: Path) -> None:
-    with path.open("rb") as old, tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-        while chunk := old.read(_CHUNK):
-            new.write(chunk.replace(b"\r", b"\n"))
-    shutil.move(new.name, path)
-
-
-def _chunks(path: Path, size: int = _CHUNK) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(size):
-            yield chunk
