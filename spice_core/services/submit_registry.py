@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Unpack
 
 from spice_core.domain import naming
+from spice_core.domain.class_migrations import ID_REMAP, RESET_EDITS
 from spice_core.domain.commands import CommandType
 from spice_core.domain.dataset_records import mapping_as_json, run_as_json
 from spice_core.domain.datasets import ClassMapping, Dataset, ObjectifyRun
 from spice_core.domain.resolution import ResolvedClass
-from spice_core.errors import DatasetNotFound, MappingNotFound
+from spice_core.errors import DatasetNotFound, MappingNotFound, ObjectTypeMigrationRequired
 from spice_core.ports.registry import Registry
 from spice_core.services.check_mapping import mapping_problems, refusal_of
 from spice_core.services.save_key_specs import key_specs_of
@@ -29,6 +30,7 @@ class RegistryCommands:
             DatasetNotFound, ClassNotFound: there is nothing to map.
             InvalidMapping: it does not fit; `details["errors"]` lists codes and messages.
             ObjectTypeMismatch: it is the class that does not fit, likewise.
+            ObjectTypeMigrationRequired: other columns would make the ids of instances that the mapping has made.
         """
         dataset = self._dataset(mapping.database, mapping.dataset_id)
         resolved = self.resolved_class(mapping)
@@ -36,6 +38,8 @@ class RegistryCommands:
         problems = mapping_problems(mapping, dataset.latest, resolved, keys=keys)
         if problems:
             raise refusal_of(problems)
+        if not self._commands.is_known(mapping.database, origin):
+            self._refuse_other_key(mapping, dataset, resolved)
         command = self._commands.command(
             CommandType.SAVE_MAPPING, mapping.database, "Mapping", mapping.database, mapping.mapping_id, **origin
         )
@@ -67,6 +71,25 @@ class RegistryCommands:
         ontology = self._commands.settled.ontology(mapping.database, mapping.branch, frozenset({mapping.class_id}), fresh=True)
         return ontology.resolve(mapping.class_id)
 
+    def _refuse_other_key(self, mapping: ClassMapping, dataset: Dataset, resolved: ResolvedClass) -> None:
+        """Refuse other columns for the key, where the ones before are still there: their instances would stay as strangers."""
+        database, columns = mapping.database, {column.name for column in dataset.latest.columns} if dataset.latest else set()
+        known = next((item for item in self._registry.mappings(database) if item.mapping_id == mapping.mapping_id), None)
+        before, after = (_key_columns(item, resolved) for item in (known or mapping, mapping))
+        if before == after or len(before) < len(resolved.primary_key) or not columns.issuperset(before):
+            return
+        if not self._registry.runs(database, mapping_id=mapping.mapping_id, limit=1):
+            return
+        count = self._commands.settled.view(database, mapping.branch).count([mapping.class_id])
+        if count:
+            key = ", ".join(resolved.primary_key)
+            raise ObjectTypeMigrationRequired(
+                f"the ids of the {count} instances of {mapping.class_id} are made of {', '.join(before)}: map {', '.join(after)} "
+                f"to a property of its own, run, and make that the key of the class instead of {key} ({ID_REMAP} or "
+                f"{RESET_EDITS}); or delete the instances before you save this mapping",
+                details={"mapping_id": mapping.mapping_id, "count": count, "before": list(before), "after": list(after)},
+            )
+
     def _dataset(self, database: str, dataset_id: str) -> Dataset:
         dataset = self._registry.dataset(database, dataset_id)
         if dataset is None:
@@ -77,3 +100,9 @@ class RegistryCommands:
 def mapping_id_of(database: str, branch: str, dataset_id: str, class_id: str) -> str:
     """Return the id of the one mapping of a dataset to a class."""
     return naming.aggregate_id(database, branch, naming.split_aggregate_id(dataset_id)[-1], class_id)
+
+
+def _key_columns(mapping: ClassMapping, resolved: ResolvedClass) -> tuple[str, ...]:
+    """Return the columns that make the ids of a mapping's instances, in the order of the key."""
+    sources = {field.target_field: field.source_fields for field in mapping.fields}
+    return tuple(name for part in resolved.primary_key for name in sources.get(part, ()))

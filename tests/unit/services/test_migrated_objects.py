@@ -210,3 +210,38 @@ def test_after_a_reset_of_a_target_runs_bring_the_links_back(world: DataWorld) -
     assert {name: item["city"] for name, item in world.instances("Person").items()} == {
         "1": "City/Seoul", "2": "City/Seoul", "3": "City/Busan",
     }  # fmt: skip
+
+
+def test_other_columns_for_the_key_of_a_mapping_are_refused_while_instances_of_the_old_ones_are_there(world: DataWorld) -> None:
+    version = world.upload("people", csv_of(COLUMNS, ROWS))
+    fields = {name: name for name in COLUMNS}
+    mapping = world.map(version, "Person", {**fields, "id": "mail", "mail": "id"})
+    world.map(version, "Person", fields)  # nothing ran yet
+    assert world.objectify.run("shop", mapping).state == "succeeded"
+    with pytest.raises(ObjectTypeMigrationRequired, match="3 instances of Person are made of id") as refusal:
+        world.map(version, "Person", {**fields, "id": "mail", "mail": "id"})
+    assert (refusal.value.details["before"], refusal.value.details["after"]) == (["id"], ["mail"])
+    world.map(version, "Person", {**fields, "note": "mail"})  # the key is the same
+    migrate(world, RESET_EDITS)
+    world.map(version, "Person", {**fields, "mail": "id", "id": "mail"})
+    assert world.objectify.run("shop", mapping).created == 3
+    assert world.instances("Person").keys() == {"1", "2", "3"}
+
+
+def test_a_key_column_with_another_name_is_no_other_key(world: DataWorld) -> None:
+    mapping = begin(world)
+    version = world.upload("people", csv_of(("number", *COLUMNS[1:]), ROWS))
+    world.map(version, "Person", {**{name: name for name in COLUMNS}, "id": "number"})
+    run = world.objectify.run("shop", mapping)
+    assert (run.state, run.created) == ("succeeded", 0)
+
+
+def test_a_run_looks_at_all_rows_only_where_a_class_changed(world: DataWorld) -> None:
+    mapping = begin(world)
+    seen: list[int] = []
+    world.objectify.run("shop", mapping, progress=lambda progress: seen.append(progress.rows))
+    assert seen == []
+    world.path.commands.update_class("shop", "main", "City", {**CITY, "description": "towns"}, expected_seq=1)
+    world.work()
+    world.objectify.run("shop", mapping, progress=lambda progress: seen.append(progress.rows))
+    assert seen == [3]
