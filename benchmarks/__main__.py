@@ -14,6 +14,7 @@ BENCHMARKS = (
     "relay",
     "index",
     "inference",
+    "ingest_csv",
 )
 
 

@@ -1,25 +1,33 @@
 """Bar 9: a large CSV file to a registered dataset version with types, statistics, keys and hash, against bare copies to Parquet.
 
 Ours runs on the embedded stores on the local disk, with the registry's worker as a process of its own; time ends when the
-version is registered. DuckDB copies the file to Parquet on the same number of threads; Polars scans and sinks it. Rows are
-compared first. The file is lineitem of TPC-H (`tpchgen-cli`), 200 MB, or 766 MB with `--full`; `--file` names another.
+version is registered. DuckDB copies the file to Parquet on the same number of threads; Polars scans and sinks it; Spark reads
+and writes it with `local[2]` where `pyspark` and a Java are installed. Each copy is a process of its own that counts without its
+start. Rows are compared first. The file is lineitem of TPC-H (`tpchgen-cli`), 200 MB, or 766 MB with `--full`; `--file` names
+another.
 
 Run: `python -m benchmarks.ingest_csv [--full] [--file x.csv] [--pairs 5] [--dry]`.
 """
 
 import argparse
 import contextlib
+import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from benchmarks.report import Row, paired, write
+from benchmarks.report import Pairs, Row, write
 from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, stop_infrastructure
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.services.ingest_dataset import UploadRequest
@@ -29,6 +37,16 @@ from spice_core.settings import load_settings, process_environment
 DATABASE = "bench"
 SCALE, FULL_SCALE = 0.27, 1.0
 CHUNK = 1 << 20
+MEMORY_MB = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run took; memory is the peak of the process so far, at least what its parent had when it was started."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
 
 
 @contextlib.contextmanager
@@ -52,7 +70,14 @@ def stage(folder: Path) -> Iterator[Platform]:
 
 def lineitem(folder: Path, scale: float) -> Path:
     """Generate the file."""
-    command = ["tpchgen-cli", "csv", "-s", str(scale), "--tables=lineitem", f"--output-dir={folder}"]
+    command = [
+        str(Path(sys.executable).with_name("tpchgen-cli")),
+        "csv",
+        "-s",
+        str(scale),
+        "--tables=lineitem",
+        f"--output-dir={folder}",
+    ]
     subprocess.run(command, check=True)
     return folder / "lineitem.csv"
 
@@ -66,50 +91,100 @@ def chunks(file: Path, extra: int) -> Iterator[bytes]:
         yield stream.read().splitlines(keepends=True)[-1] * extra
 
 
-def ours(parts: Platform, file: Path, made: list[DatasetVersion]) -> float:
-    """Seconds of one ingest."""
+def ours(parts: Platform, file: Path, made: list[DatasetVersion]) -> Cost:
+    """The cost of one ingest."""
     number = len(made)
     request = UploadRequest(DATABASE, "main", f"lineitem{number}", file.name, f"run {number}")
+    cost = measured(lambda: made.append(ingest_dataset(parts).run(request, chunks(file, number))))
+    print(f"ours {cost}")
+    return cost
+
+
+def measured(work: Callable[[], object]) -> Cost:
+    """Do `work` in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()
-    made.append(ingest_dataset(parts).run(request, chunks(file, number)))
+    work()
     seconds = time.perf_counter() - started
-    print(f"ours {seconds:.1f} s")
-    return seconds
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(round(seconds, 2), round(cpu, 2), after.ru_maxrss // 1024)
 
 
-def by_duckdb(file: Path, folder: Path) -> float:
-    """Seconds of a bare copy to Parquet."""
-    into = folder / "duckdb.parquet"
-    started = time.perf_counter()
+def by_duckdb(file: Path, into: Path) -> None:
+    """Copy to Parquet."""
     with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as connection:
         connection.execute(f"COPY (FROM read_csv('{file}')) TO '{into}' (FORMAT parquet)")
-    seconds = time.perf_counter() - started
-    print(f"DuckDB {seconds:.1f} s")
-    return seconds
 
 
-def by_polars(file: Path, folder: Path) -> float:
-    """Seconds of a streamed copy to Parquet."""
+def by_polars(file: Path, into: Path) -> None:
+    """Stream to Parquet."""
     import polars as pl  # noqa: PLC0415 - an extra
 
-    started = time.perf_counter()
-    pl.scan_csv(file, try_parse_dates=True).sink_parquet(folder / "polars.parquet")
-    seconds = time.perf_counter() - started
-    print(f"Polars {seconds:.1f} s")
-    return seconds
+    pl.scan_csv(file, try_parse_dates=True).sink_parquet(into)
+
+
+def by_spark(file: Path, into: Path) -> None:
+    """Read with inferred types and write Parquet; the session is started before."""
+    session = spark()
+    session.read.csv(str(file), header=True, inferSchema=True).write.mode("overwrite").parquet(str(into))
+
+
+@cache
+def spark() -> Any:
+    """Return the session."""
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
+
+    return SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+
+
+PEERS = {"DuckDB": (by_duckdb, 1.4), "Polars": (by_polars, None), "Spark": (by_spark, 0.25)}
+
+
+def copied(peer: str, file: Path, folder: Path) -> Cost:
+    """The cost of a peer's copy, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.ingest_csv", "--file", str(file), "--peer", peer, "--into", str(folder / peer)]
+    environment = {**process_environment(), "POLARS_MAX_THREADS": "2"}
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    cost = Cost(*json.loads(run.stdout.splitlines()[-1]))
+    print(f"{peer} {cost}")
+    return cost
+
+
+def copy(peer: str, file: Path, into: Path) -> None:
+    """Be a peer's process: print seconds, CPU seconds and peak memory as JSON."""
+    if peer == "Spark":
+        spark()
+    cost = measured(lambda: PEERS[peer][0](file, into))
+    print(json.dumps([cost.seconds, cost.cpu_seconds, cost.peak_mb]))
 
 
 def measure(file: Path, folder: Path, pairs: int) -> list[Row]:
-    """Return the ratios to both peers, by time."""
+    """Return the ratios to the peers, by time and by CPU, and the peak of our memory."""
     case = f"lineitem, {file.stat().st_size / 1e6:.0f} MB"
-    peers = (("DuckDB", by_duckdb, 1.4), ("Polars", by_polars, None))
     made: list[DatasetVersion] = []
-    found = []
+    found: list[Row] = []
+    mine: list[Cost] = []
     with stage(folder) as parts:
-        for peer, copy, bar in peers:
-            pair = paired(lambda: ours(parts, file, made), lambda copy=copy: copy(file, folder), pairs)  # type: ignore[misc]
-            found.append(Row.of("ingest-csv", case, f"{peer}, bare copy", pair, unit="s", bar=bar, is_rate=False))
-    counted = duckdb.read_parquet(str(folder / "duckdb.parquet")).count("*").fetchall()[0][0]
+        for peer, (_, bar) in PEERS.items():
+            if peer == "Spark" and not (find_spec("pyspark") and shutil.which("java")):
+                print("Spark is not measured: pyspark or a Java is not installed")
+                continue
+            costs: list[tuple[Cost, Cost]] = []
+            for number in range(pairs):
+                first = copied(peer, file, folder) if number % 2 else None
+                own = ours(parts, file, made)
+                costs.append((own, first or copied(peer, file, folder)))
+            mine += [cost for cost, _ in costs]
+            for unit in ("seconds", "cpu_seconds"):
+                pair = Pairs([getattr(cost, unit) for cost, _ in costs], [getattr(cost, unit) for _, cost in costs])
+                name = f"{peer}, bare copy" + (", by CPU" if unit == "cpu_seconds" else "")
+                found.append(
+                    Row.of("ingest-csv", case, name, pair, unit="s", bar=bar if unit == "seconds" else None, is_rate=False)
+                )
+    peak = Pairs([max(cost.peak_mb for cost in mine)], [MEMORY_MB])
+    found.append(Row.of("ingest-csv", case, "1 GB of memory", peak, unit="MB", bar=1.0, is_rate=False))
+    counted = duckdb.read_parquet(str(folder / "DuckDB")).count("*").fetchall()[0][0]
     assert [version.row_count for version in made] == [counted + number for number in range(len(made))]
     return found
 
@@ -121,12 +196,16 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="this file instead of lineitem")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--dry", action="store_true", help="print only")
+    parser.add_argument("--peer", choices=PEERS, help="only copy --file to --into as this peer")
+    parser.add_argument("--into", type=Path)
     chosen = parser.parse_args()
+    if chosen.peer:
+        copy(chosen.peer, chosen.file, chosen.into)
+        return
     with tempfile.TemporaryDirectory(prefix="spice-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         file = chosen.file or lineitem(folder, FULL_SCALE if chosen.full else SCALE)
         rows = measure(file, folder, chosen.pairs)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     if chosen.dry:
         print(*rows, sep="\n")
     else:
