@@ -186,7 +186,7 @@ def run(seed: int, *, steps: int) -> None:
     simulation.check()
 
 
-@pytest.mark.parametrize("first", range(0, 200, 20))
+@pytest.mark.parametrize("first", [pytest.param(n, marks=[pytest.mark.long] if n >= 100 else []) for n in range(0, 200, 20)])
 def test_acknowledged_exactly_once_whatever_fails(first: int):
     for seed in range(first, first + 20):
         try:

@@ -16,8 +16,8 @@ from spice_core.services.project_search import SearchProjector
 from spice_core.services.project_statuses import StatusProjector
 from tests.simulation.write_path_world import DB, Fold, Simulation, expected_statuses, own_events
 
-SHORT = [pytest.param(seed, id=f"seed-{seed}") for seed in range(12)]
-LONG = [pytest.param(seed, id=f"seed-{seed}", marks=pytest.mark.long) for seed in range(12, 500)]
+SHORT = [pytest.param(seed, id=f"seed-{seed}") for seed in range(6)]
+LONG = [pytest.param(seed, id=f"seed-{seed}", marks=pytest.mark.long) for seed in range(6, 500)]
 
 
 @pytest.mark.parametrize("seed", SHORT + LONG)
