@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spice_api.dev.servers.server import Server
+from spice_api.dev.servers.server import Server, free_port
 from spice_core.errors import SpiceError
-from tests.faults.installation import Installation, free_port, installation
+from tests.faults.installation import Installation, installation
 from tests.faults.load import Load
 from tests.faults.model import Judgement
 from tests.faults.nursery import Child, Nursery

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from unittest.mock import patch
 
 import httpx2
 
+from spice_api.dev.servers.server import free_port
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.domain.graph import ONTOLOGY_CLASS
 from spice_core.domain.read_models import FINAL_STATES, CommandState
@@ -37,14 +37,6 @@ OPEN = {
     "ALLOW_INSECURE_OMS_AUTH_DISABLE": "true",
     "SPICE_RATE_LIMIT_ENABLED": "false",
 }
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

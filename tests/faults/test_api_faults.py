@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from spice_api.dev.servers.server import free_port
 from tests.faults.crashing_oms import POINTS
-from tests.faults.installation import DB, Installation, free_port
+from tests.faults.installation import DB, Installation
 from tests.faults.load import Load, wait_until
 from tests.faults.requests import Fate, Record
 from tests.faults.senders import HttpSender
@@ -35,7 +36,7 @@ def test_fault_01_api_killed_at_each_point_of_an_append(place: Installation, poi
     place.wait_ready(url)
     load, sender = clients_of([url], seed=3)
     load.start(requests=15)
-    assert doomed.wait(30) == -9
+    assert doomed.wait(60) == -9
     place.start_oms(port=port)
     finish(place, load, sender)
     assert load.record.unknown_attempts
@@ -49,7 +50,7 @@ def test_fault_03_two_live_apis_and_one_that_hangs_and_comes_back(place: Install
     load.start()
     for number in range(2):
         accepted = len(load.record.of(Fate.ACCEPTED))
-        wait_until(lambda a=accepted: len(load.record.of(Fate.ACCEPTED)) > a + 10, seconds=30, what="progress of both")
+        wait_until(lambda a=accepted: len(load.record.of(Fate.ACCEPTED)) > a + 10, seconds=60, what="progress of both")
         zombie.pause()
         beside, other = clients_of([second], seed=50 + number, record=load.record)
         beside.run(requests=5)
@@ -86,7 +87,7 @@ def test_apis_and_workers_killed_under_load_on_several_databases(empty_place: In
     load.start()
     for number in range(2):
         accepted = len(load.record.of(Fate.ACCEPTED))
-        wait_until(lambda a=accepted: len(load.record.of(Fate.ACCEPTED)) > a + 30, seconds=30, what="progress")
+        wait_until(lambda a=accepted: len(load.record.of(Fate.ACCEPTED)) > a + 30, seconds=60, what="progress")
         workers[number].kill()
         apis[number][0].kill()
         workers.append(place.start_worker(SPICE_WORKER_BATCH="20"))

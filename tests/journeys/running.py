@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 
+from spice_api.dev.servers.server import free_port
 from tests.faults.nursery import Child, shared_nursery
 
 OPEN = {
@@ -21,14 +21,6 @@ OPEN = {
     "ALLOW_INSECURE_FUNNEL_AUTH_DISABLE": "true",
 }
 _START_SECONDS = 180
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from spice_api.dev.instance_lock import RunningInstance, running_instance
-from spice_api.dev.ports import free_port
+from spice_api.dev.servers.server import free_port
 
 PORTS = ("OMS_PORT", "BFF_PORT", "FUNNEL_PORT", "SPICE_WORKER_PORT", "DAGSTER_PORT")
 COMMAND = [sys.executable, "-m", "spice_api.cli.main", "dev", "--no-dagster"]

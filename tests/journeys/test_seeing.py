@@ -38,7 +38,7 @@ class Seen:
 
     def metrics(self, name: str) -> str:
         port = self.running.environment["SPICE_WORKER_PORT" if name == "worker" else f"{name.upper()}_PORT"]
-        return httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        return httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
 
     def lines(self, name: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.running.log_of(name).splitlines()]
