@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~")
 QUOTES = ('"', "'", "")
@@ -14,6 +15,10 @@ _NUMBER = re.compile(r"[(+\u2212-]?\s*[$€£¥₩]?\s*\d[\d.,'\s]*(?:[eE][+-]?\
 _DATE = re.compile(r"\d{1,4}[-/.年]\s?\d{1,2}[-/.月]\s?\d{1,4}日?(?:[ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_][\w .,'()/&%#*+-]*")
 _IDENTIFIER = re.compile(r"[\w.+-]+@[\w.-]+|https?://\S+|[0-9a-fA-F-]{36}|[\w.:/#-]+")
+_PROSE = re.compile(r"\D*\w\s+\D*\w\s+\D*\w\s+\D+")
+_FEWEST_BLOCK_ROWS, _FEWEST_BLOCK_SHARE = 4, 0.25
+_BLOCK_WEIGHT = 0.85
+_SHORT_RUN, _SHORT_RUN_WEIGHT = 3, 0.25
 _NULLS = frozenset({"", "na", "n/a", "null", "none", "nan", "-", "--", "?", "."})
 
 
@@ -116,17 +121,55 @@ def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _judge(rows: Sequence[Sequence[str]], delimiter: str, quote: str) -> Layout | None:
-    widths = Counter(len(row) for row in rows)
     columns = _width(rows)
     if columns < 2:
         return None
+    widths = Counter(len(row) for row in rows)
     body = [row for row in rows if len(row) == columns]
-    consistency = widths[columns] / len(rows)
+    whole = (widths[columns] / len(rows)) ** 2 * _look(body, quote)
+    # What stands between the words of a sentence makes no block.
+    block = 0.0 if delimiter in _RARE_DELIMITERS else _block_score(rows, columns, quote)
+    score = max(whole, block) * (1 - 1 / columns) ** 0.5 * _RARE_DELIMITERS.get(delimiter, 1.0)
+    return Layout(delimiter, quote, columns, score * {'"': 1.0, "'": 0.97, "": 0.999}[quote])
+
+
+def _look(body: Sequence[Sequence[str]], quote: str) -> float:
+    """How much the cells of rows look like values, 0 to 1."""
     cells = [cell.strip() for row in body[:200] for cell in row]
     typed = sum(map(_cell_score, cells)) / len(cells)
     stray = sum('"' in cell for cell in cells) / len(cells) if quote != '"' else 0.0
-    score = consistency**2 * typed * (1 - 1 / columns) ** 0.5 * _RARE_DELIMITERS.get(delimiter, 1.0) * (1 - stray)
-    return Layout(delimiter, quote, columns, score * {'"': 1.0, "'": 0.97, "": 0.999}[quote])
+    return typed * (1 - stray)
+
+
+def _block_score(rows: Sequence[Sequence[str]], columns: int, quote: str) -> float:
+    """How much one stretch of the rows looks like a table, whatever text stands above and below it; 0 for none."""
+    first, last = _block(rows, columns)
+    stretch = rows[first : last + 1]
+    body = [row for row in stretch if len(row) == columns]
+    share = len(stretch) / len(rows)
+    if len(body) < _FEWEST_BLOCK_ROWS or (columns == 2 and share < _FEWEST_BLOCK_SHARE):
+        return 0.0
+    prose = sum(_is_prose(row) for row in body) / len(body)
+    return (len(body) / len(stretch)) ** 2 * share ** (1 / 3) * _BLOCK_WEIGHT * _look(body, quote) * (1 - prose)
+
+
+def _block(rows: Sequence[Sequence[str]], columns: int) -> tuple[int, int]:
+    """The first and last row of the stretch in which rows of this width outnumber the others the most."""
+    best, found = 0, (0, -1)
+    total, first = 0, 0
+    for index, row in enumerate(rows):
+        if total <= 0:
+            total, first = 0, index
+        total += 1 if len(row) == columns else -1
+        if total > best:
+            best, found = total, (first, index)
+    return found
+
+
+def _is_prose(row: Sequence[str]) -> bool:
+    """Whether half of what a row holds are words in a row without a number: a sentence that a delimiter cuts."""
+    filled = [cell.strip() for cell in row if cell.strip()]
+    return sum(_PROSE.match(cell) is not None for cell in filled) * 2 >= max(1, len(filled))
 
 
 def _cell_score(cell: str) -> float:
@@ -140,18 +183,24 @@ def _cell_score(cell: str) -> float:
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:
-    """The width of most rows; of two about equally frequent ones the wider."""
-    widths = Counter(len(row) for row in rows if any(cell.strip() for cell in row))
-    if not widths:
+    """The width of most rows, those that stand together first; of two about equally frequent ones the wider."""
+    filled = [len(row) for row in rows if any(cell.strip() for cell in row)]
+    runs = [(width, len(list(run))) for width, run in groupby(filled)]
+    weights: dict[int, float] = {}
+    for width, length in runs:
+        weights[width] = weights.get(width, 0.0) + (length if length >= _SHORT_RUN else length * _SHORT_RUN_WEIGHT)
+    if not weights:
         return 0
-    wide = Counter({width: count for width, count in widths.items() if width > 1}) or widths
+    wide = {width: weight for width, weight in weights.items() if width > 1} or weights
     most = max(wide.values())
-    return max(width for width, count in wide.items() if count >= 0.8 * most)
+    return max(width for width, weight in wide.items() if weight >= 0.8 * most)
 
 
 def _start(rows: Sequence[Sequence[str]], columns: int) -> int:
     for index, row in enumerate(rows):
         filled = sum(bool(cell.strip()) for cell in row)
+        if len(row) == columns and _is_prose(row) and index + 1 < len(rows) and _is_prose(rows[index + 1]):
+            continue
         following = [len(later) for later in rows[index : index + 5] if later]
         if len(row) == columns and filled > columns / 2 and following.count(columns) > len(following) / 2:
             return index
