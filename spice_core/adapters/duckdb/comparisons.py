@@ -13,21 +13,23 @@ from spice_core.adapters.duckdb.values import batches
 from spice_core.ports.table_engine import RowChange
 
 _MAX_PARAMETERS = 1000
-_FIRST_ROWS = 65_536
+_FIRST_ROWS = (65_536, 500_000)
 
 
 def is_unique(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
     """Whether `columns` together have no nulls and no duplicates; the first rows tell of most that have some."""
     keys = ", ".join(name(column) for column in columns)
     nulls = " OR ".join(f"{name(column)} IS NULL" for column in columns)
-    for rows in (f"(SELECT {keys} FROM {parquet(table)} LIMIT {_FIRST_ROWS})", parquet(table)):
-        counted = f"SELECT count(*) AS n, {nulls} AS is_null FROM {rows} GROUP BY {keys}"
-        total, distinct, missing = connection.execute(f"SELECT sum(n), count(*), count_if(is_null) FROM ({counted})").fetchall()[
-            0
-        ]
+    for most in (*_FIRST_ROWS, None):
+        first = "" if most is None else f"LIMIT {most}"
+        counted = (
+            f"SELECT count(*) AS __rows, {nulls} AS __is_null FROM (SELECT {keys} FROM {parquet(table)} {first}) GROUP BY {keys}"
+        )
+        query = f"SELECT sum(__rows), count(*), count_if(__is_null) FROM ({counted})"
+        total, distinct, missing = connection.execute(query).fetchall()[0]
         if missing or (total or 0) != distinct:
             return False
-        if distinct < _FIRST_ROWS:
+        if most is not None and distinct < most:
             return True
     return True
 
