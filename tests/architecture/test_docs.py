@@ -47,3 +47,10 @@ def test_every_whole_route_of_the_map_exists():
     whole = {re.sub(r"\{[^}]*\}", "{}", "/api/v1/" + path.removeprefix("/api/v1/")) for path in named}
     assert len(whole) > 20
     assert whole <= known
+
+
+def test_every_route_of_the_apps_is_in_the_list_of_routes():
+    apps = (make(settings=load_settings(_env_file=None)) for make in (oms, bff, funnel))
+    known = {f"{method.upper()} {path}" for app in apps for path, methods in app.openapi()["paths"].items() for method in methods}
+    listed = (ROOT / "docs" / "API.md").read_text().partition("\n## Routes\n")[2]
+    assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", listed, flags=re.MULTILINE)) == known
