@@ -9,11 +9,10 @@ import pytest
 from arriving import host_of
 from google_server import CLIENT_ID, CLIENT_SECRET, GoogleServer, google_server
 from profiles import full_profile, new_database
-from running import OPEN, Running
+from running import OPEN, TOKEN, Running
 
 from spice_api.dev.servers.server import free_port
 
-TOKEN = "journey-token"  # noqa: S105 - of these tests only
 _NUMBERS = itertools.count()
 
 

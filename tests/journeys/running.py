@@ -21,6 +21,7 @@ OPEN = {
     "ALLOW_INSECURE_FUNNEL_AUTH_DISABLE": "true",
 }
 _START_SECONDS = 180
+TOKEN = "journey-token"  # noqa: S105 - of these tests only
 
 
 @dataclass

@@ -5,8 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import TOKEN
-from running import Running
+from running import TOKEN, Running
 
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 

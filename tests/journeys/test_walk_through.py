@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TOKEN
-from running import Running
+from running import TOKEN, Running
 
 DEMO = Path(__file__).parents[2] / "docs" / "demo.sh"
 JQ = """#!{python}
