@@ -1,4 +1,4 @@
-"""Types and dialects on the labelled corpus: ours beside DuckDB's sniffer, Polars and csv-detective.
+"""Types and dialects on the labelled corpora: ours beside DuckDB's sniffer, Polars, csv-detective and clevercsv.
 
     python -m benchmarks.inference                 # every file; both shares, with and without the held-out third, are printed
     SPICE_CSV_DETECTIVE=…/bin/python python -m benchmarks.inference
@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.report import Pairs, Row, write
+from benchmarks.text_dialects import text_rows
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.domain.inference import complex_type
 from spice_core.errors import SpiceError
@@ -70,7 +71,7 @@ def main() -> int:
     if python := os.environ.get("SPICE_CSV_DETECTIVE"):
         peers["csv-detective"] = _detective(corpus, python)
     _print_types(corpus, peers)
-    rows = list(_rows(corpus, peers))
+    rows = [*_rows(corpus, peers), *text_rows()]
     if "--dry" not in sys.argv:
         write(rows)
     return 0
