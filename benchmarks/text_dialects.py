@@ -99,7 +99,7 @@ def _duckdb(options: str) -> Callable[[TextFile], Answer]:
 def _clevercsv(entry: TextFile) -> Answer:
     text = entry.place.read_text(encoding="utf-8", errors="replace")
     dialect = clevercsv.Detector().detect(text[:_CLEVERCSV_CHARACTERS])
-    if dialect is None:
+    if dialect is None or dialect.delimiter is None:
         return "", 0
     widths = Counter(len(row) for row in clevercsv.reader(text.splitlines(keepends=True), dialect))
-    return dialect.delimiter, widths.most_common(1)[0][0]
+    return str(dialect.delimiter), widths.most_common(1)[0][0]
