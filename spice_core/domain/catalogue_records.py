@@ -23,7 +23,6 @@ class RecordKind(StrEnum):
     LINK_EDIT = "LinkEdit"
     LINK_RUN = "LinkRun"
     GATE = "Gate"
-    CLASS_MIGRATION = "ClassMigration"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,5 +91,4 @@ _WORDS: Mapping[RecordKind, str] = {
     RecordKind.LINK_EDIT: "link edit",
     RecordKind.LINK_RUN: "link run",
     RecordKind.GATE: "gate",
-    RecordKind.CLASS_MIGRATION: "class migration",
 }
