@@ -16,7 +16,7 @@ import duckdb
 from benchmarks.report import Pairs, Row
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.errors import SpiceError
-from tests.corpus.dialects import TextFile, text_files
+from tests.corpus.text_labels import TextFile, text_files
 
 Answer = tuple[str, int]
 """The delimiter, and how many columns."""

@@ -150,7 +150,7 @@ def _block_score(rows: Sequence[Sequence[str]], columns: int, quote: str) -> flo
     if len(body) < _FEWEST_BLOCK_ROWS or (columns == 2 and share < _FEWEST_BLOCK_SHARE):
         return 0.0
     prose = sum(_is_prose(row) for row in body) / len(body)
-    return (len(body) / len(stretch)) ** 2 * share ** (1 / 3) * _BLOCK_WEIGHT * _look(body, quote) * (1 - prose)
+    return (len(body) / len(stretch)) ** 2 * float(share ** (1 / 3)) * _BLOCK_WEIGHT * _look(body, quote) * (1 - prose)
 
 
 def _block(rows: Sequence[Sequence[str]], columns: int) -> tuple[int, int]:

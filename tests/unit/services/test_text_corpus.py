@@ -6,7 +6,7 @@ import pytest
 
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.errors import UnreadableFile
-from tests.corpus.dialects import TextFile, text_files
+from tests.corpus.text_labels import TextFile, text_files
 
 FLOORS = {"tuned": (0.98, 0.94), "held out": (0.95, 0.93)}
 
