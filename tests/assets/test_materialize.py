@@ -75,7 +75,7 @@ def definitions_of(platform) -> dg.Definitions:
 
 def materialize(platform, instance, *, is_selected=lambda key: True, tags=None):
     definitions = definitions_of(platform)
-    keys = [key for key in definitions.get_repository_def().asset_graph.get_all_asset_keys() if is_selected(key)]
+    keys = [key for key in definitions.get_repository_def().asset_graph.materializable_asset_keys if is_selected(key)]
     job = definitions.resolve_implicit_global_asset_job_def()
     return job.execute_in_process(asset_selection=keys, instance=instance, raise_on_error=False, tags=tags)
 
