@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := spice_core spice_api spice_workers spice_assets
 PYTEST := $(BIN)/python -m pytest
 TEST_WORKERS ?= 2
-PARALLEL := -n $(TEST_WORKERS) --dist loadgroup
+PARALLEL := -n $(TEST_WORKERS) --dist loadscope
 # make dev FULL=1, make demo FULL=1: on the servers of `make up`
 SPICE := $(BIN)/spice $(if $(FULL),--full)
 

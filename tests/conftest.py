@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psycopg
 import pytest
@@ -21,12 +21,15 @@ from servers import (
     s3_server,
 )
 from servers import ROOT as _ROOT
+from xdist.scheduler import LoadScopeScheduling
 
 from spice_core.adapters.postgres.embedded import NOT_DURABLE, start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import migrate
 
 _PREFIX = "spice-pytest-"
 _NUMBERS = itertools.count()
+_ONE_BY_ONE = {"test_api_faults", "test_chaos", "test_worker_faults"}
+_OWN_PLATFORM = {"test_demo", "test_dev", "test_engines_down", "test_seeing"}
 __all__ = ["elasticsearch_server", "kafka_server", "own_module_server", "own_server", "redis_server", "s3_server"]
 
 
@@ -69,19 +72,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _remove(config.stash[_ROOT])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one xdist worker what shares: the tests on the journeys' platform, and those of a file; faults go one by one."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+class _Sharing(LoadScopeScheduling):
+    """Keeps in one worker what shares: a file's tests, and those on the journeys' platform; long faults go one by one.
+
+    By names, not by `--dist loadgroup`: with pytest 9.2 that puts no test into its group, and says nothing.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        if path.stem in _ONE_BY_ONE:
+            return nodeid
+        return "journeys" if path.parent.name == "journeys" and path.stem not in _OWN_PLATFORM else str(path)
 
 
-def _group(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    if "running" in fixtures:
-        return "running platform"
-    if "nursery" in fixtures and "own_module_server" not in fixtures and not item.get_closest_marker("full"):
-        return item.nodeid
-    return str(item.path)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> _Sharing:
+    """Give xdist the order of work."""
+    return _Sharing(config, log)
 
 
 def _remove_left_overs() -> None:
