@@ -103,12 +103,12 @@ class Catalogue:
         )
 
 
-def read_catalogue(registry: Registry, graph: GraphStore) -> Catalogue:
-    """Read the catalogue as it is now; a class that the graph does not know yet is left out until it does."""
+def read_catalogue(registry: Registry, graph: GraphStore, databases: Sequence[str]) -> Catalogue:
+    """Read the catalogue of `databases` as it is now; a class that the graph does not know yet is left out until it does."""
     datasets: list[DatasetEntry] = []
     classes: list[ClassEntry] = []
     links: list[LinkEntry] = []
-    for database in registry.databases():
+    for database in databases:
         found = registry.datasets(database)
         datasets.extend(_dataset_entry(dataset) for dataset in found)
         classes.extend(_class_entries(database, registry.mappings(database), graph))

@@ -30,7 +30,7 @@ from spice_assets.heartbeat import platform_resource
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, asset_key
 from spice_assets.pinned import pinned_definitions
-from spice_assets.resources import PLATFORM, PlatformSource, platform_from_environment
+from spice_assets.resources import PLATFORM, PlatformSource, platform_from_environment, served_databases
 from spice_core.settings import load_settings
 
 
@@ -42,7 +42,7 @@ def definitions() -> dg.Definitions:
 
     def read() -> Catalogue:
         platform = source.get()
-        return read_catalogue(platform.registry, platform.graph)
+        return read_catalogue(platform.registry, platform.graph, served_databases(platform))
 
     return pinned_definitions(read, lambda catalogue: build_definitions(catalogue, source=source, links=links))
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.settings import load_settings
@@ -34,6 +35,16 @@ class PlatformSource:
             opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
+
+
+def served_databases(platform: Platform) -> list[str]:
+    """Return the databases with datasets that this code location serves (`SPICE_DAGSTER_DATABASES`), in name order."""
+    patterns = platform.settings.dagster_databases
+    return [
+        database
+        for database in platform.registry.databases()
+        if not patterns or any(fnmatchcase(database, pattern) for pattern in patterns)
+    ]
 
 
 def platform_from_environment() -> Platform:

@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     bff_port: int = Field(8002, ge=1, le=65535, validation_alias="BFF_PORT")
     funnel_port: int = Field(8003, ge=1, le=65535, validation_alias="FUNNEL_PORT")
     dagster_port: int = Field(3000, ge=1, le=65535, validation_alias="DAGSTER_PORT")
+    dagster_databases: CommaList = Field(
+        default_factory=list,
+        validation_alias="SPICE_DAGSTER_DATABASES",
+        description="names or patterns (`sales_*`) of the databases that the code location serves; empty: all",
+    )
     worker_port: int = Field(
         8010, ge=1, le=65535, validation_alias="SPICE_WORKER_PORT", description="`/healthz` and `/metrics` of the workers"
     )

@@ -1,6 +1,7 @@
 """From an upload to searchable documents through the real definitions, on the embedded adapters with real workers."""
 
 import threading
+from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -10,7 +11,7 @@ from spice_assets.definitions import build_definitions
 from spice_assets.defs.ingest.sensors import observe
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC
-from spice_assets.resources import PlatformSource
+from spice_assets.resources import PlatformSource, served_databases
 from spice_core.bootstrap import ingest_dataset
 from spice_core.domain.datasets import ClassMapping, FieldMapping
 from spice_core.domain.gates import PASS, GateCheck
@@ -69,7 +70,7 @@ def world(platform):
 
 
 def definitions_of(platform) -> dg.Definitions:
-    catalogue = read_catalogue(platform.registry, platform.graph)
+    catalogue = read_catalogue(platform.registry, platform.graph, platform.registry.databases())
     return build_definitions(catalogue, source=PlatformSource(lambda: platform), links=Links(platform.settings))
 
 
@@ -139,7 +140,18 @@ def test_sensor_asks_for_everything_once(world):
         assert len(first.run_requests[0].asset_selection) == 8
         second = _tick(sensor, definitions, instance, cursor=first.cursor)
         assert not second.run_requests
-    assert observe(world.registry, first.cursor, gate=never) == []
+    assert observe(world.registry, ["trips"], first.cursor, gate=never) == []
+
+
+@pytest.mark.parametrize(("patterns", "served"), [([], ["trips"]), (["sales", "tri*"], ["trips"]), (["sales", "trip"], [])])
+def test_location_serves_the_databases_that_the_setting_names(world, patterns: list[str], served: list[str]):
+    platform = replace(world, settings=world.settings.model_copy(update={"dagster_databases": patterns}))
+    assert served_databases(platform) == served
+    assert {entry.database for entry in read_catalogue(world.registry, world.graph, served).datasets} == set(served)
+    definitions = definitions_of(platform)
+    with dg.instance_for_test() as instance:
+        found = _tick(definitions.resolve_sensor_def("new_uploads"), definitions, instance, cursor=None)
+    assert len(found.run_requests or ()) == len(served)
 
 
 def test_one_platform_serves_all_threads():
@@ -184,7 +196,7 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
         assert materialize(world, instance).success
         LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
         assert barrier.wait("trips", "graph", "registry") == []
-        [observed] = observe(world.registry, None, gate=passes)
+        [observed] = observe(world.registry, ["trips"], None, gate=passes)
         assert [(item.name, item.dataset_ids) for item in observed.link_types] == [("starts", ["trips:main:trips"])]
 
         result = materialize(world, instance)

@@ -190,7 +190,9 @@ def test_runs_of_deleted_datasets_are_cancelled_and_others_are_not(platform: Pla
     for name in ("cities", "trips"):
         ingest.run(UploadRequest("trips", "main", name, f"{name}.csv", key=name), [b"code,name\nNYC,New York\n"])
     settle(platform)
-    definitions = definitions_of(lambda: platform, platform.settings, read_catalogue(platform.registry, platform.graph))
+    definitions = definitions_of(
+        lambda: platform, platform.settings, read_catalogue(platform.registry, platform.graph, platform.registry.databases())
+    )
     cancelled: list[str] = []
     with dg.instance_for_test() as instance:
         monkeypatch.setattr(

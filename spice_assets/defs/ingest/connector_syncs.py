@@ -14,7 +14,7 @@ import dagster as dg
 from spice_assets.links import Links
 from spice_assets.names import RAW, asset_key
 from spice_assets.repeating import repeated
-from spice_assets.resources import PlatformSource
+from spice_assets.resources import PlatformSource, served_databases
 from spice_assets.turns import key_of_turn
 from spice_core.bootstrap import Platform, connection_commands, sync_connectors
 from spice_core.domain.connectors import ConnectorSource, SyncState
@@ -143,7 +143,7 @@ def _states(parts: Platform, syncs: SyncConnectors) -> list[ObservedSource]:
     connections = connection_commands(parts)
     return [
         ObservedSource(source, syncs.state(source))
-        for database in parts.log.databases()
+        for database in served_databases(parts)
         for source in connections.sources(database)
     ]
 

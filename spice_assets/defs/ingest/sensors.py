@@ -15,7 +15,7 @@ from spice_assets.defs.ingest.arrivals import (
 )
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC, DATABASE
-from spice_assets.resources import PlatformSource
+from spice_assets.resources import PlatformSource, served_databases
 from spice_core.domain.datasets import ClassMapping, DatasetVersion
 from spice_core.domain.gates import FAIL, GateCheck
 from spice_core.domain.link_types import LinkType, TableSpec
@@ -49,7 +49,7 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links) -> dg.S
         try:
             parts = platform.get()
             gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
-            observed = observe(parts.registry, context.cursor, gate=gates.schema)
+            observed = observe(parts.registry, served_databases(parts), context.cursor, gate=gates.schema)
         except Unavailable as error:
             return dg.SkipReason(f"{error.message}; asking again")
         found = evaluate(context.cursor, observed, is_known=known.__contains__)
@@ -81,11 +81,11 @@ def _why_nothing(found: Arrivals) -> str:
     return f"gates refuse what is new: {'; '.join(reasons)}" if reasons else "nothing new"
 
 
-def observe(registry: Registry, cursor: str | None, *, gate: Gate) -> Sequence[ObservedDatabase]:
-    """Read the databases whose registry moved since the cursor, and what `gate` says to each mapping's newest version."""
+def observe(registry: Registry, databases: Sequence[str], cursor: str | None, *, gate: Gate) -> Sequence[ObservedDatabase]:
+    """Read those of `databases` whose registry moved since the cursor, and what `gate` says to each mapping's newest version."""
     return [
         _observed(registry, database, gate)
-        for database in registry.databases()
+        for database in databases
         if registry.position(database) > position_of(cursor, database)
     ]
 
