@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := spice_core spice_api spice_workers spice_assets
 PYTEST := $(BIN)/python -m pytest
-TEST_WORKERS ?= 2
-PARALLEL := -n $(TEST_WORKERS) --dist loadscope
+# Tests of faults wait more than they work, so three share two cores; real servers need the rest for themselves.
+TEST_WORKERS ?= 3
+SERVER_TEST_WORKERS ?= 2
+PARALLEL := --dist loadscope --no-loadscope-reorder
 # make dev FULL=1, make demo FULL=1: on the servers of `make up`
 SPICE := $(BIN)/spice $(if $(FULL),--full)
 
@@ -33,14 +35,14 @@ lint: setup ## format, rules, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: setup ## everything that needs nothing but the install, in minutes
-	$(PYTEST) $(PARALLEL) -m "not full and not long"
+	$(PYTEST) -n $(TEST_WORKERS) $(PARALLEL) -m "not full and not long"
 
 test-full: setup ## the same files, with the rows on real servers, which it starts; one that cannot start fails
-	$(PYTEST) $(PARALLEL) -m "not long" --require-full
+	$(PYTEST) -n $(SERVER_TEST_WORKERS) $(PARALLEL) -m "not long" --require-full
 
 test-servers: setup ## only the rows on real servers
 	@$(BIN)/spice servers fetch
-	$(PYTEST) $(PARALLEL) -m "full and not long" --require-full
+	$(PYTEST) -n $(SERVER_TEST_WORKERS) $(PARALLEL) -m "full and not long" --require-full
 
 test-long: setup ## many seeds, soaks
 	$(PYTEST) -m long
