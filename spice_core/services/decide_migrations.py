@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spice_core.domain.class_migrations import ID_REMAP, Migration, checked_migration, moved, moved_source
+from spice_core.domain.commands import EVENT_OF, CommandType
 from spice_core.domain.events import domain_event_id
 from spice_core.domain.graph import ONTOLOGY_CLASS, Node, Provenance, Removal
 from spice_core.domain.instances import InstanceState, unlinked
@@ -15,7 +16,7 @@ from spice_core.errors import Conflict, InvalidInput, NotFound
 from spice_core.ports.graph_store import GraphView
 from spice_core.services.branch_numbers import check_unmoved, inherited_numbers
 from spice_core.services.decide_classes import refuse_breaking, with_resolved
-from spice_core.services.domain_events import aggregate_of_key
+from spice_core.services.domain_events import INSTANCE_UPDATED, aggregate_of_key
 from spice_core.services.graph_commands import Outcome, Placed
 from spice_core.services.migrate_nodes import (
     Makers,
@@ -30,8 +31,9 @@ from spice_core.services.migrate_nodes import (
 )
 from spice_core.services.settled_graph import class_key, required_class
 
-_UPDATED = "ONTOLOGY_CLASS_UPDATED"
-_INSTANCE_CREATED, _INSTANCE_UPDATED, _INSTANCE_DELETED = "INSTANCE_CREATED", "INSTANCE_UPDATED", "INSTANCE_DELETED"
+_UPDATED = EVENT_OF[CommandType.UPDATE_ONTOLOGY_CLASS]
+_INSTANCE_CREATED = EVENT_OF[CommandType.CREATE_INSTANCE]
+_INSTANCE_DELETED = EVENT_OF[CommandType.DELETE_INSTANCE]
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ class _Work:
                 number = numbers.get(moves[node.key], 0)
                 self._take(found, self._moved(node, moves, key=moves[node.key], number=number), _INSTANCE_CREATED)
         for node in read_nodes(self._view, {link.source for link in links} - moves.keys()):
-            self._take(found, self._moved(node, moves, key=node.key, number=node.sequence_number), _INSTANCE_UPDATED)
+            self._take(found, self._moved(node, moves, key=node.key, number=node.sequence_number), INSTANCE_UPDATED)
         return found
 
     def reset(self, nodes: Sequence[Node]) -> _Changes:
@@ -128,7 +130,7 @@ class _Work:
         for node in nodes:
             self._take(found, self._removal(node), _INSTANCE_DELETED)
         for node in read_nodes(self._view, {link.source for link in links}):
-            self._take(found, self._unlinked(node, keys), _INSTANCE_UPDATED)
+            self._take(found, self._unlinked(node, keys), INSTANCE_UPDATED)
         return found
 
     def provenance(self, key: str, event_type: str, source: Mapping[str, Any] | None) -> Provenance:
@@ -152,7 +154,7 @@ class _Work:
         origin = {"key": node.key, "event_id": node.provenance.event_id} if has_moved else None
         predicates = self._ontology.resolve(node.class_id).relationships
         source = moved_source(node.provenance.source, moves, predicates, origin=origin)
-        provenance = self.provenance(key, _INSTANCE_CREATED if has_moved else _INSTANCE_UPDATED, source)
+        provenance = self.provenance(key, _INSTANCE_CREATED if has_moved else INSTANCE_UPDATED, source)
         return Node(key, node.class_id, state.document, state.links, number, self._placed.position, provenance)
 
     def _unlinked(self, node: Node, gone: set[str]) -> Node:
@@ -160,7 +162,7 @@ class _Work:
         resolved = self._ontology.get(node.class_id)
         for target in sorted({key for targets in node.links.values() for key in targets} & gone):
             state = unlinked(resolved, state, target)
-        provenance = self.provenance(node.key, _INSTANCE_UPDATED, None)
+        provenance = self.provenance(node.key, INSTANCE_UPDATED, None)
         number = node.sequence_number
         return Node(node.key, node.class_id, state.document, state.links, number, self._placed.position, provenance)
 
@@ -176,7 +178,7 @@ def _summary(
         "classes": sorted(rekeyed),
         "objects": objects,
         **found.summary,
-        "linking_objects": sum(kind == _INSTANCE_UPDATED for kind in found.event_types.values()),
+        "linking_objects": sum(kind == INSTANCE_UPDATED for kind in found.event_types.values()),
         "edits": makers.edits,
         "objects_with_edits": makers.with_edits,
         "objects_by_people": makers.by_people,

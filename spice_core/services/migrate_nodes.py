@@ -55,11 +55,7 @@ class Problems:
             told = ", ".join(f"{reason}: {count}" for reason, count in sorted(self.counts.items()))
             raise BreaksInstances(
                 f"the migration of class {class_id!r} cannot be done: {told}",
-                details={
-                    "class_id": class_id,
-                    "count": self.counts.total(),
-                    **self.as_json(),
-                },
+                details={"class_id": class_id, "count": self.counts.total(), **self.as_json()},
             )
 
 
