@@ -27,6 +27,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.memory import peak_mb
 from benchmarks.report import Pairs, Row, write
 from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, stop_infrastructure
 from spice_core.domain.datasets import DatasetVersion
@@ -108,7 +109,7 @@ def measured(work: Callable[[], object]) -> Cost:
     seconds = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(round(seconds, 2), round(cpu, 2), after.ru_maxrss // 1024)
+    return Cost(round(seconds, 2), round(cpu, 2), round(peak_mb()))
 
 
 def by_duckdb(file: Path, into: Path) -> None:

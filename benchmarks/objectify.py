@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.memory import peak_mb
 from benchmarks.report import Pairs, Row, write
 from spice_core.bootstrap import Platform, bootstrap, ingest_dataset, objectify, stop_infrastructure
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, FieldMapping
@@ -98,9 +99,7 @@ class Stage:
 
     def peak_megabytes(self) -> float:
         """The largest peak of any of the processes, this one included."""
-        names = ["self", *(process.pid for process in self.processes)]
-        statuses = [Path(f"/proc/{name}/status").read_text() for name in names]
-        return max(int(text.split("VmHWM:")[1].split()[0]) / 1024 for text in statuses)
+        return max(peak_mb(), *(peak_mb(process.pid) for process in self.processes))
 
 
 @contextlib.contextmanager
