@@ -111,6 +111,7 @@ class RunResult(BaseModel):
     state: str = Field(
         description="running, succeeded or failed; a run whose process died is failed for run_died once the next one starts."
     )
+    shards: str = Field(description="Which shards it covered, as `0,3/16`; empty: all rows. The counts are of these.")
     rows: int
     created: int
     updated: int
@@ -212,6 +213,7 @@ def run_result(run: ObjectifyRun) -> RunResult:
         version_id=run.version_id,
         previous_version_id=run.previous_version_id,
         state=run.state,
+        shards=run.shards,
         rows=run.rows,
         created=run.created,
         updated=run.updated,

@@ -130,7 +130,8 @@ class ObjectifyRun:
     `rows` counts the version's rows, `unchanged` those that needed no command. `reasons` counts rejects, dropped links and
     empty links by reason, `samples` names some of them. `edits_kept` counts the fields whose edit stood against another value
     of the source, `edits_overwritten` those whose edit gave way. `class_state` says at which state of its classes it began (see
-    `class_state`; empty of a run that did not note it).
+    `class_state`; empty of a run that did not note it). `shards` says which it covered (`Shards.text`; empty: all): what is
+    counted is of those.
     """
 
     run_id: str
@@ -153,3 +154,4 @@ class ObjectifyRun:
     edits_kept: int = 0
     edits_overwritten: int = 0
     class_state: str = ""
+    shards: str = ""

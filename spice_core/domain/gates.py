@@ -28,6 +28,7 @@ class GateResult:
     version_id: str
     checks: Sequence[GateCheck]
     run_id: str | None = None
+    shards: str = ""
 
     @property
     def status(self) -> str:
@@ -35,8 +36,8 @@ class GateResult:
         return FAIL if any(check.status == FAIL for check in self.checks) else PASS
 
     def record_id(self, database: str) -> str:
-        """Return the id of its record: one per mapping and version, the newest result."""
-        return record_id_of(database, self.mapping_id, self.version_id)
+        """Return the id of its record: one per mapping, version and shards (`Shards.text`; empty: all), the newest result."""
+        return record_id_of(database, self.mapping_id, self.version_id, *([self.shards] if self.shards else []))
 
 
 def gate_as_json(result: GateResult) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spice_core.domain.shards import WHOLE, Shards
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -116,14 +118,29 @@ class TableEngine(ABC):
 
     @abstractmethod
     def changes(
-        self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
+        self,
+        old: Path | None,
+        new: Path,
+        *,
+        key: Sequence[str],
+        columns: Sequence[str],
+        batch: int = 1000,
+        shards: Shards = WHOLE,
     ) -> Iterator[Sequence[RowChange]]:
-        """Yield the rows that differ by `key` between two typed tables (`old` None: all are added), added and changed in the new
-        file's order, then removed. Rows whose key is null or repeated are left to the caller (`key_problems`)."""
+        """Yield the rows of `shards` that differ by `key` between two typed tables (`old` None: all are added), added and changed
+        in the new file's order, then removed. Rows whose key is null or repeated are left to the caller (`key_problems`). A row
+        is in the shard of the `key_hash` of its key as text, in every table and for ever."""
 
     @abstractmethod
-    def key_problems(self, table: Path, key: Sequence[str], *, limit: int = 200) -> tuple[int, int, Sequence[int]]:
-        """Return how many rows have a null in `key`, how many repeat a key seen before, and some of their row numbers."""
+    def key_problems(
+        self, table: Path, key: Sequence[str], *, limit: int = 200, shards: Shards = WHOLE
+    ) -> tuple[int, int, Sequence[int]]:
+        """Return how many rows of `shards` have a null in `key`, how many repeat a key seen before, and some of their row
+        numbers. A row with a null in `key` is in the first shard."""
+
+    @abstractmethod
+    def count_rows(self, table: Path, key: Sequence[str], *, shards: Shards) -> int:
+        """Return how many rows of a table are in `shards`."""
 
     @abstractmethod
     def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:

@@ -80,6 +80,10 @@ class WorkLedger(ABC):
         """Return the owner of the lease `name` if it is alive, None where it is free, expired or released."""
 
     @abstractmethod
+    def holders(self, prefix: str) -> Mapping[str, str]:
+        """Return the owners of all leases that are alive and whose names begin with `prefix`, by name."""
+
+    @abstractmethod
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         """Claim `items` (of one database) in one commit; return the answer for each `event_id`.
 

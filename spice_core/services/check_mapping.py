@@ -9,6 +9,8 @@ from spice_core.domain.object_edits import EDIT_POLICIES
 from spice_core.domain.ontology import PropertyDefinition
 from spice_core.domain.queries import Kind
 from spice_core.domain.resolution import Ontology, ResolvedClass
+from spice_core.domain.row_mapping import RowMapper
+from spice_core.domain.shards import Shards
 from spice_core.domain.values import ValueSpec, type_name
 from spice_core.errors import InvalidMapping, ObjectTypeMismatch
 
@@ -58,6 +60,13 @@ def link_problems(mapping: ClassMapping, version: DatasetVersion, resolved: Reso
         target = ontology.resolve(relationship.target)
         found += key_problems_of(entry.target_field, entry.source_fields, version, target)
     return found
+
+
+def shard_problems(mapping: ClassMapping, ontology: Ontology, shards: Shards) -> list[Problem]:
+    """Return the links that can only be made of all rows at once."""
+    own = sorted(RowMapper(mapping, ontology).own_links) if not shards.is_whole else []
+    told = "links to its own class, which need all instances to be there: run all shards in one"
+    return [Problem("MAPPING_SPEC_OWN_LINK_IN_SHARDS", f"{mapping.class_id}.{name} {told}") for name in own]
 
 
 def key_problems_of(name: str, columns: Sequence[str], version: DatasetVersion, target: ResolvedClass) -> list[Problem]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spice_core.domain.graph import Node
 from spice_core.domain.search import SearchDocument
+from spice_core.domain.shards import WHOLE, Shards
 from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.search_index import SearchIndex
 
@@ -30,8 +31,10 @@ class Comparison:
         return not (self.missing or self.surplus or self.different)
 
 
-def compare_documents(*, graph: GraphStore, search: SearchIndex, database: str, branch: str, class_id: str) -> Comparison:
-    """Compare one class key by key, in pages; memory does not grow with its size.
+def compare_documents(
+    *, graph: GraphStore, search: SearchIndex, database: str, branch: str, class_id: str, shards: Shards = WHOLE
+) -> Comparison:
+    """Compare one class key by key, in pages; memory does not grow with its size. `shards` are of the keys of nodes.
 
     Writes under way show as differences: let the projection catch up first (`wait_for_reads`).
 
@@ -39,8 +42,10 @@ def compare_documents(*, graph: GraphStore, search: SearchIndex, database: str, 
         DatabaseNotFound, BranchNotFound: there is nothing to compare.
         GraphUnavailable, SearchUnavailable: (retryable) a part does not answer.
     """
-    nodes = ((node.key, node) for node in _nodes(graph.view(database, branch), class_id))
-    documents = ((document.key, document) for document in _documents(search, database, branch, class_id))
+    view = graph.view(database, branch)
+    nodes = ((node.key, node) for node in _nodes(view, class_id) if shards.holds([node.key]))
+    found = _documents(search, database, branch, class_id)
+    documents = ((document.key, document) for document in found if shards.holds([document.key]))
     counts = {"nodes": 0, "documents": 0, "missing": 0, "surplus": 0, "different": 0}
     samples: list[str] = []
     for key, node, document in _side_by_side(nodes, documents):

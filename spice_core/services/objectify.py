@@ -9,12 +9,13 @@ from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRu
 from spice_core.domain.object_edits import Assertion
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper
+from spice_core.domain.shards import WHOLE, Shards
 from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
 from spice_core.ports.table_engine import RowChange
-from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of
+from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of, shard_problems
 from spice_core.services.keep_gates import Gates, note_broken
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
-from spice_core.services.objectify_history import History, class_state, history_of
+from spice_core.services.objectify_history import History, Part, class_state, histories_of, part_of
 from spice_core.services.objectify_plan import Plan, RowPlanner
 from spice_core.services.objectify_turn import Turn
 from spice_core.services.run_parts import RunParts
@@ -48,19 +49,19 @@ class _Ready:
 class _Job:
     """One run: what is compared with what, and how rows become instances.
 
-    `is_full`: every row is looked at; `is_forced`: somebody asked for that, so that unchanged values count against edits, too.
-    `stale_tables` are those of other versions whose rows may be in the graph, `old_table` the one that it was last known to hold.
+    `is_forced`: somebody asked for all rows, so that unchanged values count against edits, too. `was_in_shards`: so were earlier
+    runs that it rests on.
     """
 
     run: ObjectifyRun
     mapping: ClassMapping
     version: DatasetVersion
-    is_full: bool
+    shards: Shards
     is_forced: bool
+    was_in_shards: bool
     mapper: RowMapper
     table: Path
-    old_table: Path | None
-    stale_tables: tuple[Path, ...]
+    parts: Sequence[Part]
 
 
 class Objectify:
@@ -84,22 +85,24 @@ class Objectify:
         *,
         version_id: str | None = None,
         full: bool = False,
+        shards: Shards = WHOLE,
         accept_schema: bool = False,
         progress: Callable[[Progress], None] | None = None,
         actor: str | None = None,
     ) -> ObjectifyRun:
         """Make the instances of a dataset version (None: the latest) what its rows say; return the recorded result.
 
-        Compared with the version that the newest succeeded run of this mapping made. Every row is compared with the graph where
-        that is not what the graph holds: with `full`, where the mapping or a class of its changed since, and where a run since
-        then failed or died; what any such run made of rows that are gone now is removed, too. One run of a mapping works at a
-        time. It is on record before it writes. All commands are decided when this returns, and its gates are on record. The run
-        has failed where a command failed; where a target is missing under the policy `fail`, or rows break a key that is stated
-        of the dataset, it has failed and submitted nothing.
+        Only the rows of `shards` are looked at, and each shard is compared with the version that the newest succeeded run of this
+        mapping made of it. Every row is compared with the graph where that is not what the graph holds: with `full`, where the
+        mapping or a class of its changed since, and where a run since then failed or died; what any such run made of rows that
+        are gone now is removed, too. One run works on a row at a time. It is on record before it writes. All commands are decided
+        when this returns, and its gates are on record. The run has failed where a command failed; where a target is missing under
+        the policy `fail`, or rows break a key that is stated of the dataset, it has failed and submitted nothing.
 
         Raises:
             MappingNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
-            InvalidMapping: the mapping does not fit the version or the class; details list codes.
+            InvalidMapping: the mapping does not fit the version or the class, or links it to itself and is run in shards; details
+                list codes.
             ObjectTypeMismatch: the class does not fit, or (unless `accept_schema`) the version has other columns than the mapping
                 was made for: the gate's FAIL is on record.
             Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
@@ -108,16 +111,16 @@ class Objectify:
         """
         self._mapping(database, mapping_id)
         run_id = self._parts.ids.new_id()
-        with self._parts.turn(database, mapping_id, run_id) as turn:
+        with self._parts.turn(database, mapping_id, run_id, shards=shards) as turn:
             started = self._parts.clock.monotonic()
-            ready = self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
-            job = self._job(database, ready, run_id=run_id, full=full, actor=actor)
+            ready = self._ready(database, mapping_id, version_id, shards=shards, accept_schema=accept_schema, actor=actor)
+            job = self._job(ready, shards, run_id=run_id, full=full, actor=actor)
             tally = Tally()
             keys = self._gates.keys(job.mapping, job.version)
             with self._watched(job, turn, actor=actor):
                 has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
             run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
-            self._gates.record(job.mapping, job.version, run, keys, actor=actor)
+            self._gates.record(job.mapping, job.version, run, keys, was_in_shards=job.was_in_shards, actor=actor)
             accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
             self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
@@ -146,9 +149,15 @@ class Objectify:
         self._note_key_problems(job, tally)
         if job.mapping.on_missing_target == "fail" and self._misses_targets(job, tally, turn):
             return True
-        planner = self._planner(job, tally)
-        self._upsert(job, planner, batches, report)
-        self._remove(job, planner, batches, tally)
+        planned = [(part, self._planner(job, part, tally)) for part in job.parts]
+        for part, planner in planned:
+            self._upsert(job, part, planner, batches, report)
+        if job.mapper.own_links:
+            batches.finish()
+            for part, planner in planned:
+                self._link_own(job, part, planner, batches)
+        for part, planner in planned:
+            self._remove(job, part, planner, batches, tally)
         batches.finish()
         return False
 
@@ -162,7 +171,7 @@ class Objectify:
         actor: str | None = None,
     ) -> None:
         """Raise what `run` would raise before it begins, on a version (None: the latest)."""
-        self._ready(database, mapping_id, version_id, accept_schema=accept_schema, actor=actor)
+        self._ready(database, mapping_id, version_id, shards=WHOLE, accept_schema=accept_schema, actor=actor)
 
     def _mapping(self, database: str, mapping_id: str) -> ClassMapping:
         found = [mapping for mapping in self._parts.registry.mappings(database) if mapping.mapping_id == mapping_id]
@@ -190,65 +199,82 @@ class Objectify:
         problems = mapping_problems(mapping, version, resolved, keys=keys)
         return [*problems, *link_problems(mapping, version, resolved, ontology)]
 
-    def _ready(self, database: str, mapping_id: str, version_id: str | None, *, accept_schema: bool, actor: str | None) -> _Ready:
+    def _ready(
+        self,
+        database: str,
+        mapping_id: str,
+        version_id: str | None,
+        *,
+        shards: Shards,
+        accept_schema: bool,
+        actor: str | None,
+    ) -> _Ready:
         mapping = self._mapping(database, mapping_id)
         view = self._parts.commands.settled.view(database, mapping.branch)
         version, ontology = self._version(mapping, version_id), self._ontology(mapping)
-        problems = self._problems(mapping, version, ontology)
+        problems = self._problems(mapping, version, ontology) or shard_problems(mapping, ontology, shards)
         if problems:
             raise refusal_of(problems)
         if not accept_schema:
-            self._gates.require_schema(mapping, version, actor=actor)
+            self._gates.require_schema(mapping, version, shards=shards, actor=actor)
         # Of before the classes were read: one that changes meanwhile makes the next run a full one.
         return _Ready(mapping, version, ontology, class_state(view, mapping.class_id, ontology))
 
-    def _job(self, database: str, ready: _Ready, *, run_id: str, full: bool, actor: str | None) -> _Job:
+    def _job(self, ready: _Ready, shards: Shards, *, run_id: str, full: bool, actor: str | None) -> _Job:
         mapping, version = ready.mapping, ready.version
-        run = self._started(mapping, version, run_id, actor=actor)
-        history = self._history(mapping, run_id, actor=actor)
+        run = self._started(ready, run_id, shards, actor=actor)
+        histories = self._histories(mapping, shards, run_id, actor=actor)
         mapper = RowMapper(mapping, ready.ontology)
-        last = history.succeeded
-        tables = {name: table for name in history.version_ids if (table := self._old_table(database, name, mapper))}
-        old_table = tables.get(last.version_id) if last else None
-        is_full = full or last is None or old_table is None or bool(history.since) or last.mapping_version != mapping.version
-        is_full = is_full or (last is not None and last.class_state not in {"", ready.class_state})
-        previous = last.version_id if last and old_table else None
+        table = self._table(mapping.database, version)
+        parts = [self._part(ready, mapper, some, history, full=full) for some, history in histories]
+        base = parts[0].old_version if len({part.old_version for part in parts}) == 1 else None
+        rows = run.rows if shards.is_whole else self._parts.tables.count_rows(table, mapper.key_columns, shards=shards)
         return _Job(
-            run=replace(run, previous_version_id=previous, class_state=ready.class_state),
+            run=replace(run, rows=rows, previous_version_id=base, class_state=ready.class_state),
             mapping=mapping,
             version=version,
-            is_full=is_full,
+            shards=shards,
             is_forced=full,
+            was_in_shards=any(history.is_in_shards for _, history in histories),
             mapper=mapper,
-            table=self._table(database, version),
-            old_table=old_table,
-            stale_tables=tuple(tables[name] for name in tables if name != version.version_id),
+            table=table,
+            parts=parts,
         )
 
-    def _started(self, mapping: ClassMapping, version: DatasetVersion, run_id: str, *, actor: str | None) -> ObjectifyRun:
+    def _part(self, ready: _Ready, mapper: RowMapper, shards: Shards, history: History, *, full: bool) -> Part:
+        database = ready.mapping.database
+        tables = {name: table for name in history.version_ids if (table := self._old_table(database, name, mapper))}
+        stated = (ready.mapping.version, ready.class_state)
+        return part_of(shards, history, tables, version_id=ready.version.version_id, stated=stated, full=full)
+
+    def _started(self, ready: _Ready, run_id: str, shards: Shards, *, actor: str | None) -> ObjectifyRun:
         """Put the beginning of a run on record, and wait until the registry has it and all that came before."""
+        mapping, version = ready.mapping, ready.version
         run = ObjectifyRun(
             run_id=run_id,
             mapping_id=mapping.mapping_id,
             version_id=version.version_id,
             previous_version_id=None,
             state="running",
-            rows=version.row_count,
+            rows=version.row_count if shards.is_whole else 0,
             started_at=self._parts.clock.now(),
             mapping_version=mapping.version,
+            shards=shards.text,
         )
         accepted = self._catalogue.record_run(mapping.database, mapping.branch, run, actor=actor)
         if not self._parts.is_registered(mapping.database, accepted.position, seconds=self._parts.stall_seconds):
             raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
         return run
 
-    def _history(self, mapping: ClassMapping, run_id: str, *, actor: str | None) -> History:
+    def _histories(
+        self, mapping: ClassMapping, shards: Shards, run_id: str, *, actor: str | None
+    ) -> list[tuple[Shards, History]]:
         """Read what was done before, and put the end of runs on record that did not live to do so: this one has their turn."""
-        history = history_of(self._parts.registry, mapping, besides=run_id)
-        for run in history.unfinished:
+        histories = histories_of(self._parts.registry, mapping, shards, besides=run_id)
+        for run in {run.run_id: run for _, history in histories for run in history.unfinished}.values():
             ended = replace(run, state="failed", reasons={"run_died": 1})
             self._catalogue.record_run(mapping.database, mapping.branch, ended, actor=actor)
-        return history
+        return histories
 
     def _old_table(self, database: str, version_id: str, mapper: RowMapper) -> Path | None:
         """Return the table of an earlier version; None where it was deleted, or has no such key."""
@@ -260,7 +286,7 @@ class Objectify:
     def _table(self, database: str, version: DatasetVersion) -> Path:
         return self._parts.datasets.local_path(database, version.commit_id, version.path)
 
-    def _planner(self, job: _Job, tally: Tally) -> RowPlanner:
+    def _planner(self, job: _Job, part: Part, tally: Tally) -> RowPlanner:
         return RowPlanner(
             mapping=job.mapping,
             version_id=job.version.version_id,
@@ -268,23 +294,23 @@ class Objectify:
             graph=self._parts.graph,
             edits=self._edits,
             tally=tally,
-            is_full=job.is_full,
+            is_full=part.is_full,
             assertion=Assertion(job.version.created_at, is_forced=job.is_forced),
         )
 
     def _note_key_problems(self, job: _Job, tally: Tally) -> None:
-        missing, repeated, rows = self._parts.tables.key_problems(job.table, job.mapper.key_columns)
+        missing, repeated, rows = self._parts.tables.key_problems(job.table, job.mapper.key_columns, shards=job.shards)
         tally.counts["rejected"] += missing + repeated
         for reason, count in (("key_missing", missing), ("key_repeated", repeated)):
             if count:
                 tally.reasons[reason] += count
         tally.samples.extend({"reason": "key_missing_or_repeated", "row": row} for row in rows)
 
-    def _changes(self, job: _Job) -> Iterator[Sequence[RowChange]]:
+    def _changes(self, job: _Job, part: Part) -> Iterator[Sequence[RowChange]]:
         """The rows to look at: those that differ from the previous version, or all."""
-        old = None if job.is_full else job.old_table
+        old = None if part.is_full else part.old_table
         for batch in self._parts.tables.changes(
-            old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH
+            old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH, shards=part.shards
         ):
             if upserts := [change for change in batch if change.after is not None]:
                 yield upserts
@@ -292,42 +318,44 @@ class Objectify:
     def _misses_targets(self, job: _Job, tally: Tally, turn: Turn) -> bool:
         """Plan all rows without submitting anything; say whether a link leads nowhere."""
         found = Tally()
-        planner = self._planner(job, found)
-        for changes in self._changes(job):
-            turn.keep()
-            planner.upserts(changes)
+        for part in job.parts:
+            planner = self._planner(job, part, found)
+            for changes in self._changes(job, part):
+                turn.keep()
+                planner.upserts(changes)
         missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(".missing_target")}
         tally.reasons.update(missing)
         tally.samples.extend(found.samples)
         return bool(missing)
 
-    def _upsert(self, job: _Job, planner: RowPlanner, batches: CommandBatches, report: Callable[[int], None]) -> None:
-        """Create and update; links to the own class in a second pass, when all instances are there."""
-        for changes in self._changes(job):
+    def _upsert(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches, report: Callable[[int], None]) -> None:
+        """Create and update, without links to the own class."""
+        for changes in self._changes(job, part):
             plan = planner.upserts(changes)
             batches.submit("create", plan.creates)
             batches.submit("update", plan.updates, again=_again(planner, plan))
             report(len(changes))
-        if job.mapper.own_links:
-            batches.finish()
-            for changes in self._changes(job):
-                plan = planner.own_links(changes)
-                batches.submit("update", plan.updates, counted=False, again=_again(planner, plan))
 
-    def _remove(self, job: _Job, planner: RowPlanner, batches: CommandBatches, tally: Tally) -> None:
+    def _link_own(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches) -> None:
+        """Link to the own class: a second pass, when all instances are there."""
+        for changes in self._changes(job, part):
+            plan = planner.own_links(changes)
+            batches.submit("update", plan.updates, counted=False, again=_again(planner, plan))
+
+    def _remove(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches, tally: Tally) -> None:
         """Handle the rows that are gone, by the mapping's policy: those of every version that the graph may hold some of."""
         if job.mapping.on_removed_row == "keep":
-            gone = self._removed(job.old_table, job) if job.old_table else ()
+            gone = self._removed(part.old_table, job, part) if part.old_table else ()
             tally.reasons["removed_row_kept"] += sum(len(rows) for rows in gone)
             return
-        for table in job.stale_tables:
-            for removed in self._removed(table, job):
+        for table in part.stale_tables:
+            for removed in self._removed(table, job, part):
                 batches.submit("delete", planner.removals(removed))
             batches.finish()  # a row of two versions is deleted once
 
-    def _removed(self, old: Path, job: _Job) -> Iterator[list[RowChange]]:
+    def _removed(self, old: Path, job: _Job, part: Part) -> Iterator[list[RowChange]]:
         key = job.mapper.key_columns
-        for batch in self._parts.tables.changes(old, job.table, key=key, columns=key, batch=_BATCH):
+        for batch in self._parts.tables.changes(old, job.table, key=key, columns=key, batch=_BATCH, shards=part.shards):
             yield [change for change in batch if change.kind == "removed"]
 
     def _reporter(self, started: float, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
@@ -350,7 +378,7 @@ class Objectify:
             created=counts["created"],
             updated=counts["updated"],
             deleted=counts["deleted"],
-            unchanged=0 if has_failed else max(0, job.version.row_count - touched),
+            unchanged=0 if has_failed else max(0, job.run.rows - touched),
             rejected=counts["rejected"],
             links_dropped=counts["links_dropped"],
             edits_kept=counts["edit_kept"],

@@ -1,9 +1,11 @@
-"""One run of a mapping at a time: a lease that its run keeps alive, in whatever process it works."""
+"""One run of the same rows of a mapping at a time: a lease that its run keeps alive, in whatever process it works."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from spice_core.errors import LedgerUnavailable
+from spice_core.domain.shards import WHOLE, Shards, shards_of_text
+from spice_core.errors import LeaseLost, LedgerUnavailable
 from spice_core.ports.clock import Clock
 from spice_core.ports.work_ledger import Lease, WorkLedger
 
@@ -39,23 +41,89 @@ class Turn:
 
 
 @contextmanager
-def turn_of(database: str, mapping_id: str, *, run_id: str, work: WorkLedger, clock: Clock, patience: float) -> Iterator[Turn]:
-    """Lend the turn of a mapping to a run; wait up to `patience` seconds for another one's end.
+def turn_of(
+    database: str, mapping_id: str, *, run_id: str, work: WorkLedger, clock: Clock, patience: float, shards: Shards = WHOLE
+) -> Iterator[Turn]:
+    """Lend the turn of `shards` of a mapping to a run; wait up to `patience` seconds for the end of those that work on its rows.
 
     The turn of a process that was killed ends by itself within a minute.
 
     Raises:
         LedgerUnavailable: (retryable) another run is still under way.
     """
-    name, deadline = f"objectify:{database}:{mapping_id}", clock.monotonic() + patience
-    while (lease := work.acquire(name, owner=run_id, seconds=_LEASE_SECONDS)) is None:
-        if clock.monotonic() >= deadline:
-            raise LedgerUnavailable(f"run {work.holder(name)} of mapping {mapping_id} is under way; try again when it has ended")
-        clock.sleep(_POLL_SECONDS)
+    queue = _Queue(f"objectify:{database}:{mapping_id}", mapping_id, run_id, work, clock, clock.monotonic() + patience)
+    lease = queue.whole() if shards.is_whole else queue.part(shards)
     try:
         yield Turn(lease, work=work, clock=clock)
     finally:
         work.release(lease)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """How one run comes to its turn: a whole one keeps the lease `name`, one of shards a lease of its own below that."""
+
+    name: str
+    mapping_id: str
+    run_id: str
+    work: WorkLedger
+    clock: Clock
+    deadline: float
+
+    def whole(self) -> Lease:
+        """Keep out who comes later, then wait for the runs of shards that are under way."""
+        lease = self._first()
+        try:
+            while holders := self._parts():
+                self._wait(", ".join(sorted(holders.values())))
+                self.work.renew(lease, seconds=_LEASE_SECONDS)
+        except BaseException:
+            self.work.release(lease)
+            raise
+        return lease
+
+    def part(self, shards: Shards) -> Lease:
+        """Wait for the runs that work on the same rows."""
+        while True:
+            first = self._first()
+            try:
+                busy = self._busy(shards)
+                lease = None if busy else self.work.acquire(self._below(shards), owner=self.run_id, seconds=_LEASE_SECONDS)
+                if lease is not None and self._is_still_mine(first):
+                    return lease
+                if lease is not None:
+                    self.work.release(lease)
+            finally:
+                self.work.release(first)
+            self._wait(", ".join(busy))
+
+    def _first(self) -> Lease:
+        while (lease := self.work.acquire(self.name, owner=self.run_id, seconds=_LEASE_SECONDS)) is None:
+            self._wait(self.work.holder(self.name))
+        return lease
+
+    def _is_still_mine(self, lease: Lease) -> bool:
+        """Whether nobody else can have looked at the holders between this run's look and its own lease."""
+        try:
+            self.work.renew(lease, seconds=_LEASE_SECONDS)
+        except LeaseLost:
+            return False
+        return True
+
+    def _busy(self, shards: Shards) -> list[str]:
+        prefix = len(self._below(WHOLE))
+        return sorted(owner for name, owner in self._parts().items() if shards_of_text(name[prefix:]).meets(shards))
+
+    def _parts(self) -> Mapping[str, str]:
+        return self.work.holders(self._below(WHOLE))
+
+    def _below(self, shards: Shards) -> str:
+        return f"{self.name}#{shards.text}"
+
+    def _wait(self, holder: str | None) -> None:
+        if self.clock.monotonic() >= self.deadline:
+            raise LedgerUnavailable(f"run {holder} of mapping {self.mapping_id} is under way; try again when it has ended")
+        self.clock.sleep(_POLL_SECONDS)
 
 
 def _fine() -> None:

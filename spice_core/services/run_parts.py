@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from spice_core.domain.shards import WHOLE, Shards
 from spice_core.ports.clock import Clock
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.graph_store import GraphStore
@@ -60,9 +61,17 @@ class RunParts:
             stall_seconds=self.stall_seconds,
         )
 
-    def turn(self, database: str, definition_id: str, run_id: str) -> AbstractContextManager[Turn]:
-        """Lend the turn of a mapping or link type to a run (see `turn_of`)."""
-        return turn_of(database, definition_id, run_id=run_id, work=self.work, clock=self.clock, patience=self.stall_seconds)
+    def turn(self, database: str, definition_id: str, run_id: str, *, shards: Shards = WHOLE) -> AbstractContextManager[Turn]:
+        """Lend the turn of a mapping, or of shards of it, or of a link type to a run (see `turn_of`)."""
+        return turn_of(
+            database,
+            definition_id,
+            run_id=run_id,
+            work=self.work,
+            clock=self.clock,
+            patience=self.stall_seconds,
+            shards=shards,
+        )
 
     def edits(self) -> EditReader:
         """Return what reads the edits of people."""

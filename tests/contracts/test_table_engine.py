@@ -12,6 +12,7 @@ import pytest
 
 from spice_core.adapters.duckdb.connections import connect
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.domain.shards import WHOLE
 from spice_core.errors import Closed, UnreadableFile
 from spice_core.ports.table_engine import RowChange, TableEngine, TextTable
 
@@ -327,6 +328,7 @@ def test_every_method_of_a_closed_engine_raises(engine: TableEngine, tmp_path: P
         lambda: list(engine.rows(path, [])),
         lambda: list(engine.changes(None, path, key=[], columns=[])),
         lambda: engine.key_problems(path, []),
+        lambda: engine.count_rows(path, [], shards=WHOLE),
         lambda: engine.overlap(path, [], other=path, other_columns=[]),
     ]
     for call in calls:

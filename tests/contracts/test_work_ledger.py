@@ -87,6 +87,16 @@ def test_holder_is_the_live_owner_or_nobody(work, db):
     assert work.holder(f"graph:{db}") is None
 
 
+def test_holders_are_the_live_owners_of_the_names_that_begin_so(work, db):
+    names = [f"run:{db}#0/2", f"run:{db}#1/2", f"run:{db}#1/4", f"run:{db}%"]
+    leases = [work.acquire(name, owner=f"owner {number}", seconds=HOUR) for number, name in enumerate(names)]
+    assert work.holders(f"run:{db}#") == {name: f"owner {number}" for number, name in enumerate(names[:3])}
+    work.release(leases[0])
+    work.acquire(names[1], owner="owner 1", seconds=0)
+    assert work.holders(f"run:{db}#") == {names[2]: "owner 2"}
+    assert work.holders(f"run:{db}_") == {}
+
+
 def test_releasing_a_lost_lease_does_nothing(work, db):
     old = lease_of(work, db, seconds=0)
     lease_of(work, db, owner="other")
@@ -315,6 +325,7 @@ def test_every_method_of_a_closed_ledger_raises_closed(work, db):
         lambda: work.renew(lease, seconds=1),
         lambda: work.release(lease),
         lambda: work.holder("x"),
+        lambda: work.holders("x"),
         lambda: work.claim(lease, "graph", items(db, 1)),
         lambda: work.mark_done(lease, "graph", items(db, 1), database=db, position=1),
         lambda: work.mark_failed(lease, "graph", item(db, 1), error="x"),

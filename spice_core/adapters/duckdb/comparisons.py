@@ -8,8 +8,9 @@ from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb.connections import name, parquet
+from spice_core.adapters.duckdb.connections import literal, name, parquet
 from spice_core.adapters.duckdb.values import batches
+from spice_core.domain.shards import HASH_DIGITS, KEY_SEPARATOR, Shards
 from spice_core.ports.table_engine import RowChange
 
 _MAX_PARAMETERS = 1000
@@ -35,13 +36,13 @@ def is_unique(connection: duckdb.DuckDBPyConnection, table: Path, columns: Seque
 
 
 def key_problems(
-    connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], limit: int
+    connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], *, limit: int, shards: Shards
 ) -> tuple[int, int, list[int]]:
     """Count rows with a null in `key` and rows that repeat an earlier key; name some, in file order."""
     keys = ", ".join(name(column) for column in key)
     nulls = " OR ".join(f"{name(column)} IS NULL" for column in key)
     query = (
-        f"SELECT __row, {nulls} AS is_null FROM {parquet(table)} "
+        f"SELECT __row, {nulls} AS is_null FROM {parquet(table)} WHERE {_is_in(key, shards)} "
         f"QUALIFY is_null OR row_number() OVER (PARTITION BY {keys} ORDER BY __row) > 1"
     )
     missing, repeated = connection.execute(f"SELECT count_if(is_null), count_if(NOT is_null) FROM ({query})").fetchall()[0]
@@ -71,18 +72,20 @@ def changes(
     tables: tuple[Path | None, Path],
     key: Sequence[str],
     columns: Sequence[str],
+    *,
     batch: int,
+    shards: Shards,
 ) -> Iterator[list[RowChange]]:
-    """Yield added and changed rows in the new table's order, then removed ones in the old table's order."""
+    """Yield added and changed rows of `shards` in the new table's order, then removed ones in the old table's order."""
     old, new = tables
     if old is None:
         for rows in batches(
-            connection, f"SELECT __row, {_names(columns)} FROM ({_keyed(connection, new, key)}) ORDER BY __row", batch
+            connection, f"SELECT __row, {_names(columns)} FROM ({_keyed(connection, new, key, shards)}) ORDER BY __row", batch
         ):
             yield [RowChange("added", row[0], None, dict(zip(columns, row[1:], strict=True))) for row in rows]
         return
     shared = _shared(connection, old, new, columns)
-    before, after = _keyed(connection, old, key), _keyed(connection, new, key)
+    before, after = _keyed(connection, old, key, shards), _keyed(connection, new, key, shards)
     join = " AND ".join(f"o.{name(column)}::VARCHAR = n.{name(column)}::VARCHAR" for column in key)
     differs = " OR ".join(_differs(column, is_same=shared[column]) for column in columns)
     values = ", ".join([*(f"n.{name(column)}" for column in columns), *(_old(column, shared) for column in columns)])
@@ -148,10 +151,27 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(name(column) for column in columns)
 
 
-def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str]) -> str:
-    """The rows with a whole key, the first of each."""
+def _is_in(key: Sequence[str], shards: Shards) -> str:
+    """The condition that a row is in `shards`: `key_hash` in SQL."""
+    if shards.is_whole:
+        return "true"
+    nulls = " OR ".join(f"{name(column)} IS NULL" for column in key)
+    texts = ", ".join(f"{name(column)}::VARCHAR" for column in key)
+    digits = f"substr(md5(concat_ws({literal(KEY_SEPARATOR)}, {texts})), 1, {HASH_DIGITS})"
+    number = f"(CASE WHEN {nulls} THEN 0 ELSE ('0x' || {digits})::UBIGINT END)"
+    return f"{number} % {shards.count} IN ({', '.join(map(str, shards.numbers))})"
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], shards: Shards) -> int:
+    """Count the rows in `shards`."""
+    query = f"SELECT count(*) FROM {parquet(table)} WHERE {_is_in(key, shards)}"
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], shards: Shards) -> str:
+    """The rows of `shards` with a whole key, the first of each."""
     given = " AND ".join(f"{name(column)} IS NOT NULL" for column in key)
-    rows = f"SELECT * FROM {parquet(table)} WHERE {given}"
+    rows = f"SELECT * FROM {parquet(table)} WHERE {given} AND {_is_in(key, shards)}"
     if is_unique(connection, table, key):
         return rows
     return f"{rows} QUALIFY row_number() OVER (PARTITION BY {_names(key)} ORDER BY __row) = 1"

@@ -11,6 +11,7 @@ import duckdb
 from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables
 from spice_core.adapters.duckdb.connections import connect, literal, name
 from spice_core.adapters.duckdb.values import batches
+from spice_core.domain.shards import WHOLE, Shards
 from spice_core.errors import Closed
 from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable, TypedColumn
 
@@ -65,14 +66,27 @@ class DuckDBTableEngine(TableEngine):
             yield from comparisons.rows_of(connection, table, columns, key=key, values=values, batch=batch)
 
     def changes(
-        self, old: Path | None, new: Path, *, key: Sequence[str], columns: Sequence[str], batch: int = 1000
+        self,
+        old: Path | None,
+        new: Path,
+        *,
+        key: Sequence[str],
+        columns: Sequence[str],
+        batch: int = 1000,
+        shards: Shards = WHOLE,
     ) -> Iterator[Sequence[RowChange]]:
         with self._connect(*filter(None, (old, new))) as connection:
-            yield from comparisons.changes(connection, (old, new), key, columns, batch)
+            yield from comparisons.changes(connection, (old, new), key, columns, batch=batch, shards=shards)
 
-    def key_problems(self, table: Path, key: Sequence[str], *, limit: int = 200) -> tuple[int, int, Sequence[int]]:
+    def key_problems(
+        self, table: Path, key: Sequence[str], *, limit: int = 200, shards: Shards = WHOLE
+    ) -> tuple[int, int, Sequence[int]]:
         with self._connect(table) as connection:
-            return comparisons.key_problems(connection, table, key, limit)
+            return comparisons.key_problems(connection, table, key, limit=limit, shards=shards)
+
+    def count_rows(self, table: Path, key: Sequence[str], *, shards: Shards) -> int:
+        with self._connect(table) as connection:
+            return comparisons.count_rows(connection, table, key, shards)
 
     def overlap(self, table: Path, columns: Sequence[str], *, other: Path, other_columns: Sequence[str]) -> tuple[int, int]:
         with self._connect(table, other) as connection:

@@ -71,6 +71,16 @@ class MemoryWorkLedger(WorkLedger):
             held = self._leases.get(name)
             return held.owner if held is not None and held.expires_at > self._clock.now() else None
 
+    def holders(self, prefix: str) -> Mapping[str, str]:
+        with self._lock:
+            self._check_open()
+            now = self._clock.now()
+            return {
+                name: held.owner
+                for name, held in self._leases.items()
+                if name.startswith(prefix) and held.owner is not None and held.expires_at > now
+            }
+
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         with self._lock:
             self._fence(lease)

@@ -49,6 +49,11 @@ class PostgresWorkLedger(WorkLedger):
             row = connection.execute(self._sql["holder"], {"name": name}).fetchone()
         return row[0] if row else None
 
+    def holders(self, prefix: str) -> Mapping[str, str]:
+        self._check_open()
+        with self._postgres.connection(autocommit=True) as connection:
+            return dict(connection.execute(self._sql["holders"], {"prefix": prefix}).fetchall())
+
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         self._check_open()
         if not items:

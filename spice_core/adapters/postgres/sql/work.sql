@@ -21,6 +21,10 @@ UPDATE spice_work.leases SET owner = NULL, expires_at = clock_timestamp()
 -- name: holder
 SELECT owner FROM spice_work.leases WHERE name = %(name)s AND expires_at > clock_timestamp();
 
+-- name: holders
+SELECT name, owner FROM spice_work.leases
+ WHERE starts_with(name, %(prefix)s) AND owner IS NOT NULL AND expires_at > clock_timestamp();
+
 -- name: fence
 SELECT 1 FROM spice_work.leases WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR NO KEY UPDATE;
 
