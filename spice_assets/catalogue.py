@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spice_core.domain import naming
@@ -45,7 +45,8 @@ class MappingEntry:
 class ClassEntry:
     """One class that mappings fill: its properties are (name, type, required), `links_to` are the classes it points at.
 
-    `description` and `labels` (property, text) hold what people wrote, where it says more than the name.
+    `description` and `labels` (property, text) hold what people wrote, where it says more than the name. `shards` is the number
+    of its partitions, 1 where it has none.
     """
 
     database: str
@@ -56,6 +57,7 @@ class ClassEntry:
     links_to: tuple[str, ...]
     mappings: tuple[MappingEntry, ...]
     labels: tuple[tuple[str, str], ...] = ()
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,18 @@ class Catalogue:
         )
 
 
-def read_catalogue(registry: Registry, graph: GraphStore, databases: Sequence[str]) -> Catalogue:
-    """Read the catalogue of `databases` as it is now; a class that the graph does not know yet is left out until it does."""
+def read_catalogue(registry: Registry, graph: GraphStore, databases: Sequence[str], *, shards: int = 1) -> Catalogue:
+    """Read the catalogue of `databases` as it is now; a class that the graph does not know yet is left out until it does.
+
+    Classes are in `shards`, except those that their mappings may link to themselves.
+    """
     datasets: list[DatasetEntry] = []
     classes: list[ClassEntry] = []
     links: list[LinkEntry] = []
     for database in databases:
         found = registry.datasets(database)
         datasets.extend(_dataset_entry(dataset) for dataset in found)
-        classes.extend(_class_entries(database, registry.mappings(database), graph))
+        classes.extend(_class_entries(database, registry.mappings(database), graph, shards))
         links.extend(_link_entry(link_type) for link_type in link_types_of(registry, database))
     return Catalogue(
         datasets=tuple(sorted(datasets, key=lambda entry: entry.dataset_id)),
@@ -149,7 +154,7 @@ def _link_entry(link_type: LinkType) -> LinkEntry:
     )
 
 
-def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: GraphStore) -> list[ClassEntry]:
+def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: GraphStore, shards: int) -> list[ClassEntry]:
     by_class: dict[tuple[str, str], list[ClassMapping]] = {}
     for mapping in mappings:
         by_class.setdefault((mapping.branch, mapping.class_id), []).append(mapping)
@@ -157,8 +162,33 @@ def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: Graph
     for (branch, class_id), members in sorted(by_class.items()):
         definition = _definition(graph, database, branch, class_id)
         if definition is not None:
-            entries.append(_described(database, branch, class_id, definition, members))
+            entry = _described(database, branch, class_id, definition, members)
+            above = _above(graph, entry, definition) if shards > 1 else []
+            entries.append(entry if _may_link_to_itself(entry, [definition, *above], members) else replace(entry, shards=shards))
     return entries
+
+
+def _above(graph: GraphStore, entry: ClassEntry, definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The definitions of the classes above one, as far as they are there."""
+    found: list[Mapping[str, Any]] = []
+    seen = {entry.class_id}
+    name = definition.get("parent_class")
+    while name and name not in seen:
+        seen.add(name)
+        parent = _definition(graph, entry.database, entry.branch, name)
+        if parent is None:
+            break
+        found.append(parent)
+        name = parent.get("parent_class")
+    return found
+
+
+def _may_link_to_itself(entry: ClassEntry, definitions: Sequence[Mapping[str, Any]], mappings: Sequence[ClassMapping]) -> bool:
+    """Whether a mapped link leads to the class or one above it."""
+    names = {entry.class_id, *(item["parent_class"] for item in definitions if item.get("parent_class"))}
+    filled = {field.target_field for mapping in mappings for field in mapping.fields}
+    links = [link for item in definitions for link in item.get("relationships", ())]
+    return any(link["predicate"] in filled and link["target"] in names for link in links)
 
 
 def _definition(graph: GraphStore, database: str, branch: str, class_id: str) -> Mapping[str, Any] | None:

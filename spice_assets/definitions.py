@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from spice_assets.catalogue import Catalogue, ClassEntry, LinkEntry, read_catalogue
+from spice_assets.catalogue import Catalogue, ClassEntry, LinkEntry
 from spice_assets.defs.ingest.assets import ingest_assets
 from spice_assets.defs.ingest.checks import dataset_checks
 from spice_assets.defs.ingest.connector_syncs import connector_changes_sensor, connector_sync
@@ -29,8 +29,9 @@ from spice_assets.defs.runs.lost import lost_runs
 from spice_assets.heartbeat import platform_resource
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, asset_key
+from spice_assets.partitions import dependencies, tags_of_all
 from spice_assets.pinned import pinned_definitions
-from spice_assets.resources import PLATFORM, PlatformSource, platform_from_environment, served_databases
+from spice_assets.resources import PLATFORM, PlatformSource, catalogue_of, platform_from_environment
 from spice_core.settings import load_settings
 
 
@@ -41,8 +42,7 @@ def definitions() -> dg.Definitions:
     links = Links(load_settings())
 
     def read() -> Catalogue:
-        platform = source.get()
-        return read_catalogue(platform.registry, platform.graph, served_databases(platform))
+        return catalogue_of(source.get())
 
     return pinned_definitions(read, lambda catalogue: build_definitions(catalogue, source=source, links=links))
 
@@ -51,9 +51,12 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     """Return the definitions of a catalogue; nothing is opened."""
     assets = [asset for entry in catalogue.datasets for asset in ingest_assets(entry, links)]
     upstream = links_without_cycles(catalogue.classes)
+    in_shards = frozenset(_key(entry) for entry in catalogue.classes if entry.shards > 1)
     for entry in catalogue.classes:
         made = [link_key(link) for link in catalogue.links if _leads_from(link, entry)]
-        assets += [object_asset(entry, catalogue, links, upstream[_key(entry)]), search_asset(entry, links, after=made)]
+        after = dependencies(upstream[_key(entry)], in_shards)
+        itself = dependencies([_key(entry)], in_shards)
+        assets += [object_asset(entry, catalogue, links, after), search_asset(entry, links, after=[*itself, *made])]
     known = frozenset(key for asset in assets for key in asset.keys)
     assets += [link_asset(link, links, known=known) for link in catalogue.links]
     checks = [check for dataset in catalogue.datasets for check in dataset_checks(dataset, catalogue)]
@@ -64,7 +67,7 @@ def build_definitions(catalogue: Catalogue, *, source: PlatformSource, links: Li
     sensors = [watched_locations, connector_changes_sensor(links), dead_letters_sensor(databases, links), lost_runs]
     if keys:
         sensors += [
-            new_uploads_sensor(keys, links),
+            new_uploads_sensor(keys, links, all_shards=tags_of_all(catalogue)),
             worker_summaries_sensor(keys, catalogue.classes),
             deleted_datasets_sensor(catalogue),
         ]

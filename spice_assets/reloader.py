@@ -10,8 +10,8 @@ import threading
 import urllib.request
 from collections.abc import Callable
 
-from spice_assets.catalogue import Catalogue, read_catalogue
-from spice_assets.resources import platform_from_environment, served_databases
+from spice_assets.catalogue import Catalogue
+from spice_assets.resources import catalogue_of, platform_from_environment
 from spice_core.bootstrap import log_lines
 from spice_core.errors import Unavailable
 from spice_core.settings import load_settings
@@ -92,7 +92,7 @@ def main() -> None:
     platform = platform_from_environment()
     try:
         watch(
-            lambda: read_catalogue(platform.registry, platform.graph, served_databases(platform)).fingerprint,
+            lambda: catalogue_of(platform).fingerprint,
             lambda: ask_web_server(f"http://127.0.0.1:{settings.dagster_port}"),
             stop=stop,
             now=platform.clock.monotonic,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from spice_assets.catalogue import Catalogue, read_catalogue
 from spice_core.bootstrap import Platform, bootstrap
 from spice_core.settings import load_settings
 
@@ -45,6 +46,12 @@ def served_databases(platform: Platform) -> list[str]:
         for database in platform.registry.databases()
         if not patterns or any(fnmatchcase(database, pattern) for pattern in patterns)
     ]
+
+
+def catalogue_of(platform: Platform) -> Catalogue:
+    """Return the catalogue of what this code location serves, as it is now."""
+    shards = platform.settings.object_shards
+    return read_catalogue(platform.registry, platform.graph, served_databases(platform), shards=shards)
 
 
 def platform_from_environment() -> Platform:

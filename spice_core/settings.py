@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from spice_core.domain.shards import MAX_SHARDS
 from spice_core.errors import ConfigurationError
 
 PRODUCTION_NAMES = frozenset({"production", "prod"})
@@ -134,6 +135,13 @@ class Settings(BaseSettings):
         default_factory=list,
         validation_alias="SPICE_DAGSTER_DATABASES",
         description="names or patterns (`sales_*`) of the databases that the code location serves; empty: all",
+    )
+    object_shards: int = Field(
+        1,
+        ge=1,
+        le=MAX_SHARDS,
+        validation_alias="SPICE_OBJECT_SHARDS",
+        description="partitions of each class in Dagster: parts that are backfilled and repeated alone; 1: none",
     )
     worker_port: int = Field(
         8010, ge=1, le=65535, validation_alias="SPICE_WORKER_PORT", description="`/healthz` and `/metrics` of the workers"

@@ -1,6 +1,6 @@
 """New dataset versions and mappings start their runs, wherever they came from."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import dagster as dg
 
@@ -29,8 +29,8 @@ INTERVAL_SECONDS = 5
 Gate = Callable[[ClassMapping, DatasetVersion], GateCheck]
 
 
-def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links) -> dg.SensorDefinition:
-    """Return the sensor over the assets of this code location."""
+def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links, *, all_shards: Mapping[str, str]) -> dg.SensorDefinition:
+    """Return the sensor over the assets of this code location; `all_shards` are the tags of a run over all partitions."""
     known = frozenset(selection)
 
     @dg.sensor(
@@ -56,7 +56,7 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links) -> dg.S
         for key, reason in found.refused:
             context.log.warning("%s is not run: %s", key.to_user_string(), reason)
         requests = [
-            dg.RunRequest(run_key=run_key, asset_selection=list(keys), tags={AUTOMATIC: "true", DATABASE: database})
+            dg.RunRequest(run_key=run_key, asset_selection=list(keys), tags={AUTOMATIC: "true", DATABASE: database, **all_shards})
             for database, run_key, keys in found.requests
         ]
         return dg.SensorResult(

@@ -11,18 +11,20 @@ from spice_assets.defs.ingest.assets import OWNER, newest_version
 from spice_assets.defs.ingest.sensors import refusal_of
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC, DATASET, OBJECTS, asset_key, group_name, op_name
+from spice_assets.partitions import partitions_of, shards_of_run
 from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform, objectify
 from spice_core.domain.datasets import ObjectifyRun
 from spice_core.domain.gates import FAIL
+from spice_core.domain.shards import Shards
 from spice_core.services.keep_gates import Gates
 
 ACTOR = "dagster"
 _SAMPLES = 10
 
 
-def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
     """Return the asset of one class; `after` are the classes that its links need first."""
     key = asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)
     names = {dataset.dataset_id: dataset for dataset in catalogue.datasets}
@@ -42,6 +44,7 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
         kinds={"graph", "postgres"},
         owners=[OWNER],
         skippable=True,
+        partitions_def=partitions_of(entry.shards),
         code_version=" ".join(f"{mapping.mapping_id}:{mapping.version}" for mapping in entry.mappings) or None,
         metadata={
             "api": links.instances(),
@@ -58,7 +61,9 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
         },
     )
 
-    @dg.multi_asset(specs=[spec], name=op_name(key))
+    @dg.multi_asset(
+        specs=[spec], name=op_name(key), backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None
+    )
     def objects(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]
     ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -72,7 +77,8 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
                     context.log_event(refusal_of(key, reason, links))
                 if not mapping_ids:
                     return
-            runs = [_objectify(parts, entry, mapping_id, context.log.info) for mapping_id in mapping_ids]
+            shards = shards_of_run(context, entry.shards)
+            runs = [_objectify(parts, entry, mapping_id, shards, context.log.info) for mapping_id in mapping_ids]
             yield _report(parts, entry, runs)
 
     return objects
@@ -101,11 +107,12 @@ def _told(description: str) -> str:
     return f"{description}\n\n" if description else ""
 
 
-def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, log: Callable[..., None]) -> ObjectifyRun:
+def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, shards: Shards, log: Callable[..., None]) -> ObjectifyRun:
     tell = now_and_then(log, parts.clock)
     run = objectify(parts).run(
         entry.database,
         mapping_id,
+        shards=shards,
         actor=ACTOR,
         progress=lambda done: tell(f"mapping {mapping_id}: {done.rows:,} rows looked at, {done.rows_per_second:,.0f} a second"),
     )

@@ -8,9 +8,11 @@ import dagster as dg
 from spice_assets.catalogue import ClassEntry
 from spice_assets.defs.ingest.assets import OWNER
 from spice_assets.links import Links
-from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
+from spice_assets.names import SEARCH, asset_key, group_name, op_name
+from spice_assets.partitions import partitions_of, shards_of_run
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
+from spice_core.domain.shards import WHOLE, Shards
 from spice_core.errors import SearchUnavailable
 from spice_core.services.compare_documents import Comparison, compare_documents
 from spice_core.services.wait_for_reads import ReadBarrier
@@ -18,12 +20,13 @@ from spice_core.services.wait_for_reads import ReadBarrier
 WAIT_SECONDS = 600.0
 
 
-def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
-    """Return the asset of one class's documents; `after` are the links that its instances have from data."""
+def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey | dg.AssetDep]) -> dg.AssetsDefinition:
+    """Return the asset of one class's documents; `after` are its instances, and the links that they have from data."""
     key = asset_key(SEARCH, entry.database, entry.branch, entry.class_id)
     spec = dg.AssetSpec(
         key,
-        deps=[asset_key(OBJECTS, entry.database, entry.branch, entry.class_id), *after],
+        deps=after,
+        partitions_def=partitions_of(entry.shards),
         group_name=group_name(entry.database, SEARCH),
         description=(
             f"The searchable documents of class {entry.class_id}, on branch {entry.branch} of database {entry.database}.\n\n"
@@ -36,13 +39,15 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
         metadata={"api": links.instances()},
     )
 
-    @dg.multi_asset(specs=[spec], name=op_name(key))
-    def search(platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
+    @dg.multi_asset(
+        specs=[spec], name=op_name(key), backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None
+    )
+    def search(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
         parts = platform.get()
         started = parts.clock.monotonic()
         wait_for_projection(parts, entry.database)
         waited = parts.clock.monotonic() - started
-        found = compare_class(parts, entry)
+        found = compare_class(parts, entry, shards_of_run(context, entry.shards))
         commit = parts.graph.view(entry.database, entry.branch).commit
         return dg.MaterializeResult(
             metadata={
@@ -73,8 +78,13 @@ def wait_for_projection(parts: Platform, database: str) -> None:
         raise SearchUnavailable(f"{', '.join(behind)} did not catch up within {WAIT_SECONDS:.0f} s; do the workers run?")
 
 
-def compare_class(parts: Platform, entry: ClassEntry) -> Comparison:
-    """Compare the documents of a class with its instances."""
+def compare_class(parts: Platform, entry: ClassEntry, shards: Shards = WHOLE) -> Comparison:
+    """Compare the documents of a class, or of shards of it by their own keys, with its instances."""
     return compare_documents(
-        graph=parts.graph, search=parts.search, database=entry.database, branch=entry.branch, class_id=entry.class_id
+        graph=parts.graph,
+        search=parts.search,
+        database=entry.database,
+        branch=entry.branch,
+        class_id=entry.class_id,
+        shards=shards,
     )
