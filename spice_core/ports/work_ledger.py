@@ -81,7 +81,7 @@ class WorkLedger(ABC):
 
     @abstractmethod
     def holders(self, prefix: str) -> Mapping[str, str]:
-        """Return the owners of all leases that are alive and whose names begin with `prefix`, by name."""
+        """Return by name the owners of the leases that begin with `prefix` and were not released; they may have expired."""
 
     @abstractmethod
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:

@@ -1,6 +1,6 @@
 """One run of the same rows of a mapping at a time: a lease that its run keeps alive, in whatever process it works."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -74,8 +74,8 @@ class _Queue:
         """Keep out who comes later, then wait for the runs of shards that are under way."""
         lease = self._first()
         try:
-            while holders := self._parts():
-                self._wait(", ".join(sorted(holders.values())))
+            while busy := self._busy(WHOLE):
+                self._wait(", ".join(busy))
                 self.work.renew(lease, seconds=_LEASE_SECONDS)
         except BaseException:
             self.work.release(lease)
@@ -111,11 +111,17 @@ class _Queue:
         return True
 
     def _busy(self, shards: Shards) -> list[str]:
-        prefix = len(self._below(WHOLE))
-        return sorted(owner for name, owner in self._parts().items() if shards_of_text(name[prefix:]).meets(shards))
+        """The runs whose rows `shards` meet. One that expired is nobody's any more: who slept meanwhile has lost it for good."""
+        above = self._below(WHOLE)
+        held = self.work.holders(above)
+        found = [name for name in held if shards_of_text(name.removeprefix(above)).meets(shards)]
+        return sorted(held[name] for name in found if not self._is_taken_over(name))
 
-    def _parts(self) -> Mapping[str, str]:
-        return self.work.holders(self._below(WHOLE))
+    def _is_taken_over(self, name: str) -> bool:
+        lease = self.work.acquire(name, owner=self.run_id, seconds=_LEASE_SECONDS)
+        if lease is not None:
+            self.work.release(lease)
+        return lease is not None
 
     def _below(self, shards: Shards) -> str:
         return f"{self.name}#{shards.text}"

@@ -74,12 +74,8 @@ class MemoryWorkLedger(WorkLedger):
     def holders(self, prefix: str) -> Mapping[str, str]:
         with self._lock:
             self._check_open()
-            now = self._clock.now()
-            return {
-                name: held.owner
-                for name, held in self._leases.items()
-                if name.startswith(prefix) and held.owner is not None and held.expires_at > now
-            }
+            found = {name: held.owner for name, held in self._leases.items() if name.startswith(prefix)}
+            return {name: owner for name, owner in found.items() if owner is not None}
 
     def claim(self, lease: Lease, handler: str, items: Sequence[WorkItem]) -> Mapping[str, Claim]:
         with self._lock:

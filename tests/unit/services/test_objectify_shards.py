@@ -11,7 +11,7 @@ import pytest
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.datasets import ObjectifyRun
 from spice_core.domain.shards import WHOLE, Shards, shards_of
-from spice_core.errors import InvalidMapping, LedgerUnavailable
+from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable
 from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.objectify_turn import turn_of
 from spice_core.services.submit_commands import CommandService
@@ -168,6 +168,21 @@ def test_shards_that_do_not_meet_have_their_turn_at_once_and_a_whole_run_exclude
         pass
     with turn(shards_of([3], 4), "r3"):
         pass
+
+
+@pytest.mark.parametrize("next_one", [WHOLE, shards_of([0], 2), shards_of([0], 4)])
+def test_a_run_of_shards_that_slept_through_its_turn_writes_nothing_more(world: DataWorld, next_one: Shards):
+    work = world.path.work
+    assert work is not None
+    options: dict[str, Any] = {"work": work, "clock": world.clock, "patience": 1}
+    with turn_of("shop", "m", run_id="slept", shards=shards_of([0], 4), **options) as slept:
+        world.clock.sleep(100)
+        with turn_of("shop", "m", run_id="next", shards=next_one, **options) as turn:
+            turn.keep()
+            with pytest.raises(LeaseLost):
+                slept.keep()
+        with pytest.raises(LeaseLost):
+            slept.keep()
 
 
 def test_a_run_of_shards_that_lost_the_queue_meanwhile_looks_again(world: DataWorld, monkeypatch: pytest.MonkeyPatch):

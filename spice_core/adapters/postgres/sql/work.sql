@@ -23,7 +23,7 @@ SELECT owner FROM spice_work.leases WHERE name = %(name)s AND expires_at > clock
 
 -- name: holders
 SELECT name, owner FROM spice_work.leases
- WHERE starts_with(name, %(prefix)s) AND owner IS NOT NULL AND expires_at > clock_timestamp();
+ WHERE starts_with(name, %(prefix)s) AND owner IS NOT NULL;
 
 -- name: fence
 SELECT 1 FROM spice_work.leases WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR NO KEY UPDATE;
