@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from spice_assets.owners import owner_of
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping, Dataset
 from spice_core.domain.graph import ONTOLOGY_CLASS
@@ -19,7 +20,10 @@ from spice_core.services.save_link_types import link_types_of
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """One dataset: its columns are (name, type, nullable) of the newest version, empty before the first."""
+    """One dataset: its columns are (name, type, nullable) of the newest version, empty before the first.
+
+    `owner` is the e-mail address of who uploaded that version, empty where that was a program, or is not known.
+    """
 
     database: str
     branch: str
@@ -27,6 +31,7 @@ class DatasetEntry:
     name: str
     source_type: str
     columns: tuple[tuple[str, str, bool], ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,7 @@ def _dataset_entry(dataset: Dataset) -> DatasetEntry:
         name=dataset.name,
         source_type=dataset.source_type,
         columns=tuple((column.name, column.type, column.nullable) for column in columns),
+        owner=owner_of(dataset.latest.created_by) if dataset.latest else "",
     )
 
 

@@ -8,12 +8,17 @@ import dagster as dg
 from spice_assets.catalogue import DatasetEntry
 from spice_assets.links import Links
 from spice_assets.names import DATASET, RAW, asset_key, group_name, op_name
+from spice_assets.owners import TEAM, owners_of
 from spice_assets.resources import PlatformSource
+from spice_assets.tables import tables_of
+from spice_core.bootstrap import Platform
 from spice_core.domain.datasets import Column, DatasetVersion
 from spice_core.errors import DatasetNotFound
 from spice_core.ports.registry import Registry
+from spice_core.services.read_datasets import ReadDatasets
 
-OWNER = "team:data"
+OWNER = TEAM
+_REJECTS = 10
 
 
 def ingest_assets(entry: DatasetEntry, links: Links) -> list[dg.AssetsDefinition]:
@@ -58,8 +63,16 @@ def version_metadata(version: DatasetVersion) -> Mapping[str, Any]:
         "version_id": version.version_id,
         "commit": version.commit_id,
         "file": version.filename,
-        "primary_key_candidates": [", ".join(columns) for columns in version.primary_key_candidates],
+        "primary_key_candidates": "; ".join(", ".join(columns) for columns in version.primary_key_candidates) or "none",
+        **tables_of(notes=[{"note": note} for note in version.notes]),
     }
+
+
+def rejected_rows(parts: Platform, database: str, version: DatasetVersion) -> list[dict[str, Any]]:
+    """Return where the first rejects of a version are, and why: a `line` of the file, or a `row` and `column`; not their text."""
+    reader = ReadDatasets(datasets=parts.datasets, tables=parts.tables, registry=parts.registry)
+    found = reader.rejects(database, version.version_id, limit=_REJECTS)
+    return [{name: reject[name] for name in ("line", "row", "column", "reason") if name in reject} for reject in found]
 
 
 def _raw(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
@@ -73,7 +86,7 @@ def _raw(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
             "store by content, so the same file again costs nothing."
         ),
         kinds={entry.source_type, "file"},
-        owners=[OWNER],
+        owners=owners_of(entry.owner),
         metadata={"api": links.dataset(), "dataset_id": entry.dataset_id},
     )
 
@@ -87,9 +100,10 @@ def _raw(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
                 "bytes": stored.size_bytes,
                 "content": stored.address,
                 "file": version.filename,
-                "dialect": dict(version.dialect),
+                "version": version.number,
+                **tables_of(dialect=[dict(version.dialect)] if version.dialect else []),
                 "uploaded_at": dg.MetadataValue.timestamp(version.created_at),
-                "uploaded_by": version.created_by or "",
+                "uploaded_by": version.created_by or "unknown",
             },
             data_version=dg.DataVersion(stored.address),
         )
@@ -109,7 +123,7 @@ def _dataset(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
             "Freshness: one version per upload; the data version is the commit of the dataset store."
         ),
         kinds={"parquet", "duckdb"},
-        owners=[OWNER],
+        owners=owners_of(entry.owner),
         metadata={
             "api": links.dataset(),
             "dataset_id": entry.dataset_id,
@@ -123,9 +137,15 @@ def _dataset(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(specs=[spec], name=op_name(key))
-    def dataset(platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
+    def dataset(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
         parts = platform.get()
         version = newest_version(parts.registry, entry.database, entry.dataset_id)
-        return dg.MaterializeResult(metadata=version_metadata(version), data_version=dg.DataVersion(version.commit_id))
+        context.log.info(
+            "version %s of %s: %s rows, %s rejects", version.number, entry.name, version.row_count, version.reject_count
+        )
+        rejects = tables_of(first_rejects=rejected_rows(parts, entry.database, version))
+        return dg.MaterializeResult(
+            metadata={**version_metadata(version), **rejects}, data_version=dg.DataVersion(version.commit_id)
+        )
 
     return dataset

@@ -5,11 +5,13 @@ from typing import Any
 import dagster as dg
 
 from spice_assets.catalogue import LinkEntry
-from spice_assets.defs.ingest.assets import OWNER
+from spice_assets.defs.linking.outcomes import statistics_of, told_of
 from spice_assets.links import Links
 from spice_assets.names import DATASET, LINKS, OBJECTS, asset_key, group_name, op_name
+from spice_assets.owners import TEAM
 from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
+from spice_assets.tables import tables_of
 from spice_core.bootstrap import link_instances
 from spice_core.domain.link_types import LinkRun
 
@@ -31,7 +33,7 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
             "they said."
         ),
         kinds={"graph", "postgres"},
-        owners=[OWNER],
+        owners=[TEAM],
         code_version=str(entry.version),
         metadata={"api": links.instances(), "runs": links.link_runs(), "link_type": entry.link_type_id},
     )
@@ -48,9 +50,7 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
                 progress=lambda done: tell(f"{done.step}: {done.sources:,} sources"),
             )
         if run.state != "succeeded":
-            statistics, samples = dict(run.statistics), _samples(run)
-            message = f"link type {entry.name} is {run.result or run.state}: {statistics}"
-            raise dg.Failure(message, metadata={"statistics": statistics, "samples": samples})
+            raise dg.Failure(f"link type {entry.name}: {told_of(run)}", metadata=_metadata(run))
         commit = parts.graph.view(entry.database, entry.branch).commit
         return dg.MaterializeResult(metadata=_metadata(run), data_version=dg.DataVersion(commit.id))
 
@@ -78,14 +78,10 @@ def _origin(entry: LinkEntry) -> str:
 
 def _metadata(run: LinkRun) -> dict[str, Any]:
     return {
-        **dict(sorted(run.statistics.items())),
+        **statistics_of(run),
         "dagster/row_count": run.statistics.get("links", 0),
-        "result": run.result,
-        "samples": _samples(run),
+        "result": run.result or run.state,
+        **tables_of(samples=run.samples[:_SAMPLES]),
         "seconds": run.seconds,
         "run": run.run_id,
     }
-
-
-def _samples(run: LinkRun) -> list[dict[str, Any]]:
-    return [dict(sample) for sample in run.samples][:_SAMPLES]

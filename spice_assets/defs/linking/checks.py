@@ -5,7 +5,9 @@ import dagster as dg
 from spice_assets.catalogue import LinkEntry
 from spice_assets.checks import check_of
 from spice_assets.defs.linking.assets import link_key
+from spice_assets.defs.linking.outcomes import statistics_of, told_of
 from spice_assets.resources import PlatformSource
+from spice_assets.tables import tables_of
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.link_types import link_run_of_json
 
@@ -24,15 +26,16 @@ def link_checks(entry: LinkEntry) -> list[dg.AssetChecksDefinition]:
         registry = platform.get().registry
         found = registry.records(entry.database, RecordKind.LINK_RUN, parent=entry.link_type_id, limit=1)
         if not found:
-            return dg.AssetCheckResult(passed=False, description="it was never indexed")
+            return dg.AssetCheckResult(passed=False, description="The link type was never indexed: materialize the asset.")
         run = link_run_of_json(found[0].document)
         return dg.AssetCheckResult(
             passed=run.result == "PASS",
             severity=dg.AssetCheckSeverity.WARN if run.result == "WARN" else dg.AssetCheckSeverity.ERROR,
+            description=told_of(run),
             metadata={
-                **dict(sorted(run.statistics.items())),
+                **statistics_of(run),
                 "result": run.result or run.state,
-                "samples": [dict(sample) for sample in run.samples][:_SAMPLES],
+                **tables_of(samples=run.samples[:_SAMPLES]),
             },
         )
 

@@ -8,6 +8,7 @@ from spice_assets.catalogue import ClassEntry
 from spice_assets.checks import check_of
 from spice_assets.names import OBJECTS, asset_key
 from spice_assets.resources import PlatformSource
+from spice_assets.tables import tables_of
 from spice_core.domain.graph import Node
 from spice_core.ports.graph_store import GraphView
 
@@ -29,15 +30,25 @@ def object_checks(entry: ClassEntry) -> list[dg.AssetChecksDefinition]:
         checked, dangling = _dangling(view, entry.class_id)
         return dg.AssetCheckResult(
             passed=not dangling,
+            description=_told(checked, len(dangling), entry.class_id),
             metadata={
                 "links": checked,
                 "dangling": len(dangling),
-                "samples": sorted(dangling)[:_SAMPLES],
+                **tables_of(samples=[{"missing": key} for key in sorted(dangling)[:_SAMPLES]]),
                 "commit": view.commit.id,
             },
         )
 
     return [no_dangling_links]
+
+
+def _told(links: int, dangling: int, class_id: str) -> str:
+    if not dangling:
+        return f"{links:,} links, and each target exists."
+    return (
+        f"{dangling:,} instances that {class_id} links to do not exist. Bring their data in, or upload a version of {class_id}'s "
+        "data that does not name them."
+    )
 
 
 def _dangling(view: GraphView, class_id: str) -> tuple[int, set[str]]:

@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from spice_assets.catalogue import ClassEntry
-from spice_assets.defs.ingest.assets import OWNER
+from spice_assets.columns import lineage_of_copy, property_schema
 from spice_assets.links import Links
-from spice_assets.names import SEARCH, asset_key, group_name, op_name
+from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
+from spice_assets.owners import TEAM
 from spice_assets.partitions import partitions_of, shards_of_run
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
@@ -23,6 +24,7 @@ WAIT_SECONDS = 600.0
 def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey | dg.AssetDep]) -> dg.AssetsDefinition:
     """Return the asset of one class's documents; `after` are its instances, and the links that they have from data."""
     key = asset_key(SEARCH, entry.database, entry.branch, entry.class_id)
+    objects_key = asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)
     spec = dg.AssetSpec(
         key,
         deps=after,
@@ -35,8 +37,8 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
             "`spice rebuild search`."
         ),
         kinds={"search", "postgres"},
-        owners=[OWNER],
-        metadata={"api": links.instances()},
+        owners=[TEAM],
+        metadata={"api": links.instances(), "dagster/column_schema": property_schema(entry)},
     )
 
     @dg.multi_asset(
@@ -52,6 +54,7 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": found.documents,
+                "dagster/column_lineage": lineage_of_copy(objects_key, [name for name, *_ in entry.properties]),
                 "instances": found.nodes,
                 "missing": found.missing,
                 "surplus": found.surplus,

@@ -9,10 +9,11 @@ import dagster as dg
 
 from spice_assets.catalogue import Catalogue
 from spice_assets.checks import check_of
-from spice_assets.defs.ingest.assets import OWNER
 from spice_assets.links import Links
 from spice_assets.names import DEAD_LETTERS, group_name
+from spice_assets.owners import TEAM
 from spice_assets.resources import PlatformSource
+from spice_assets.tables import tables_of
 from spice_core.errors import Unavailable
 from spice_core.ports.work_ledger import DeadLetter, WorkLedger
 
@@ -44,7 +45,7 @@ def dead_letter_assets(databases: Sequence[str], links: Links) -> list[dg.AssetS
                 f"dead-letters list --db {database}`, then retry or discard."
             ),
             kinds={"log"},
-            owners=[OWNER],
+            owners=[TEAM],
             metadata={"api": links.dead_letters()},
         )
         for database in databases
@@ -116,7 +117,7 @@ def _digest(letter: DeadLetter) -> str:
 def _none_waits(database: str) -> dg.AssetChecksDefinition:
     def none_waits(platform: dg.ResourceParam[PlatformSource]) -> dg.AssetCheckResult:
         waiting = waiting_letters(platform.get().work, database)
-        return dg.AssetCheckResult(passed=not waiting, metadata=_counts(waiting))
+        return dg.AssetCheckResult(passed=not waiting, description=_told(database, waiting), metadata=_counts(waiting))
 
     return check_of(dead_letter_key(database), description="No event waits for somebody to decide about it.")(none_waits)
 
@@ -124,16 +125,37 @@ def _none_waits(database: str) -> dg.AssetChecksDefinition:
 def _evaluation(database: str, waiting: Sequence[DeadLetter]) -> dg.AssetCheckEvaluation:
     mine = [letter for letter in waiting if letter.database == database]
     return dg.AssetCheckEvaluation(
-        asset_key=dead_letter_key(database), check_name=CHECK, passed=not mine, metadata=_metadata_values(_counts(mine))
+        asset_key=dead_letter_key(database),
+        check_name=CHECK,
+        passed=not mine,
+        description=_told(database, mine),
+        metadata=_counts(mine),
     )
 
 
-def _metadata_values(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: dg.MetadataValue.json(value) if isinstance(value, list) else value for name, value in values.items()}
+def _told(database: str, waiting: Sequence[DeadLetter]) -> str:
+    if not waiting:
+        return "No event waits."
+    return (
+        f"Events that wait for a decision: {len(waiting):,}. Mend the cause and `spice dead-letters retry`, or `discard`; "
+        f"`spice dead-letters list --db {database}` shows them."
+    )
 
 
 def _counts(waiting: Sequence[DeadLetter]) -> dict[str, Any]:
-    return {"waiting": len(waiting), "samples": [_line(letter) for letter in waiting[:_SAMPLES]]}
+    samples = [
+        {
+            "handler": letter.handler,
+            "event": letter.event_type,
+            "aggregate": letter.aggregate,
+            "error": letter.error,
+            "attempts": letter.attempts,
+            "last_failed_at": f"{letter.last_failed_at:%Y-%m-%d %H:%M:%S} UTC",
+            "command": _command(letter),
+        }
+        for letter in waiting[:_SAMPLES]
+    ]
+    return {"waiting": len(waiting), **tables_of(samples=samples)}
 
 
 def _observation(letter: DeadLetter, links: Links) -> dg.AssetObservation:
