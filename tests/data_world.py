@@ -1,5 +1,6 @@
 """The data plane over a write path in memory: DuckDB, dataset store, registry, and workers that run while others wait."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,8 @@ class DataWorld:
         self.path = WritePath(clock=self.clock)
         self.registry = MemoryRegistry()
         self.datasets = MemoryDatasetStore()
-        self.tables = DuckDBTableEngine(memory="300MB", scratch=self.folder / "scratch")
+        of_store = Path(tempfile.gettempdir())
+        self.tables = DuckDBTableEngine(memory="300MB", scratch=self.folder / "scratch", roots=[of_store])
         self.sources = FakeSourceFiles(self.tables)
         self.handler = RegistryHandler(log=self.path.log, registry=self.registry)
         self.clock.pump = self.work

@@ -19,7 +19,7 @@ from spice_core.adapters.system.clock import SystemClock
 from spice_core.adapters.system.id_source import RandomIds
 from spice_core.adapters.system.log_lines import secrets_of_urls, start_logging
 from spice_core.bootstrap.closing import Closing
-from spice_core.bootstrap.connector_engines import connectors_of, secret_store
+from spice_core.bootstrap.connector_engines import Connectors, secret_store
 from spice_core.bootstrap.engines import event_feed, log_limits, may_adopt, near_stores, object_store_of, search_index, tracer_of
 from spice_core.bootstrap.file_readers import source_files_of
 from spice_core.bootstrap.places import start_infrastructure, state_directory
@@ -148,13 +148,18 @@ def _wire(settings: Settings, process: str, stack: ExitStack) -> Platform:
         audit=closing(PostgresAuditStore(postgres)),
         registry=closing(PostgresRegistry(postgres)),
         datasets=closing(PostgresDatasetStore(postgres, store=store, cache=state_directory(settings) / "cache")),
-        tables=closing(DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state_directory(settings) / "scratch")),
+        tables=closing(_table_engine(settings)),
         source_files=source_files_of(settings),
         commands=CommandService(log=log, graph=graph, work=work, clock=clock, ids=ids, limits=limits),
         secrets=closing(secret_store(settings, postgres)),
-        connectors=connectors_of(settings, clock, ids, closing),
+        connectors=closing(Connectors(settings, clock, ids)),
         rate_limiter=near.rate_limiter,
         tracer=tracer,
         metrics=metrics,
         closing=stack.pop_all(),
     )
+
+
+def _table_engine(settings: Settings) -> TableEngine:
+    state = state_directory(settings)
+    return DuckDBTableEngine(memory=settings.duckdb_memory, scratch=state / "scratch", roots=[state / "cache"])

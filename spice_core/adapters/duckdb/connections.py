@@ -13,31 +13,46 @@ _CONFIG = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
+    "enable_external_file_cache": "false",
     "threads": "2",
 }
 
 
-@contextmanager
-def connect(*, memory: str, scratch: Path, paths: Collection[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Lend a fresh in-memory engine that may read and write `paths` and spill to `scratch`.
+def engine(
+    *, memory: str, scratch: Path, paths: Collection[Path] = (), directories: Collection[Path] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Return a fresh in-memory engine that may read and write `paths` and what is in `directories`, and spill to `scratch`.
 
     Nothing that runs in it can reach another file, the network, an extension or its own settings.
+    """
+    connection = duckdb.connect(":memory:", config={**_CONFIG, "memory_limit": memory, "temp_directory": str(scratch)})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
+    connection.execute(f"SET allowed_directories = [{_listed(directories)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+@contextmanager
+def connect(*, memory: str, scratch: Path, paths: Collection[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lend a fresh engine that reaches `paths` only.
 
     Raises:
         UnreadableFile: DuckDB could not work with a file's content.
     """
-    connection = duckdb.connect(":memory:", config={**_CONFIG, "memory_limit": memory, "temp_directory": str(scratch)})
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
-        connection.execute(f"SET allowed_paths = [{', '.join(literal(str(path)) for path in paths)}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+    with readable(), engine(memory=memory, scratch=scratch, paths=paths) as connection:
         yield connection
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what DuckDB says of a file's content into `UnreadableFile`."""
+    try:
+        yield
     except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException) as error:
         raise UnreadableFile(f"The table cannot be read: {_first_line(error)}") from error
-    finally:
-        connection.close()
 
 
 def literal(text: str) -> str:
@@ -58,6 +73,10 @@ def parquet(path: Path) -> str:
 def copy_to(query: str, into: Path) -> str:
     """Return the SQL that writes `query` to a Parquet file, in the query's order."""
     return f"COPY ({query}) TO {literal(str(into))} (FORMAT parquet, COMPRESSION snappy, USE_TMP_FILE false)"
+
+
+def _listed(paths: Collection[Path]) -> str:
+    return ", ".join(literal(str(path)) for path in paths)
 
 
 def _first_line(error: Exception) -> str:

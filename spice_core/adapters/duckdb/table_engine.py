@@ -1,4 +1,4 @@
-"""The table engine in process: DuckDB over files, a fresh connection for every call."""
+"""The table engine in process: DuckDB over files, a connection for every call."""
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables
-from spice_core.adapters.duckdb.connections import connect, literal, name
+from spice_core.adapters.duckdb.connections import literal, name
+from spice_core.adapters.duckdb.kept_engines import KeptEngines
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import WHOLE, Shards
 from spice_core.errors import Closed
@@ -17,13 +18,14 @@ from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextT
 
 
 class DuckDBTableEngine(TableEngine):
-    """Every call has its own engine that reaches the call's files only; large work spills to `scratch`."""
+    """Every call has an engine to itself that reaches `scratch`, `roots` and the call's files; large work spills to `scratch`."""
 
-    def __init__(self, *, memory: str, scratch: Path) -> None:
-        """Bound each call to `memory` (`300MB`); `scratch` is made if it is not there."""
+    def __init__(self, *, memory: str, scratch: Path, roots: Sequence[Path] = ()) -> None:
+        """Bound each call to `memory` (`300MB`); `scratch` is made if it is not there. In `roots` most tables are kept."""
         self._memory = memory
         self._scratch = scratch
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._engines = KeptEngines(memory=memory, scratch=scratch, roots=[scratch, *roots])
         self._is_closed = False
 
     def sniff(self, path: Path) -> Dialect:
@@ -102,10 +104,11 @@ class DuckDBTableEngine(TableEngine):
 
     def close(self) -> None:
         self._is_closed = True
+        self._engines.close()
 
     def _connect(self, *paths: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         self._check_open()
-        return connect(memory=self._memory, scratch=self._scratch, paths=paths)
+        return self._engines.lend(paths)
 
     def _check_open(self) -> None:
         if self._is_closed:
