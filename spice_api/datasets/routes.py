@@ -104,8 +104,8 @@ def download(
 ) -> StreamingResponse:
     """Download a version: as CSV, in which text that a spreadsheet would run as a formula is quoted, or as Parquet, typed.
 
-    The Parquet file is the version's own: `__row` is the row in the file that was uploaded, `__rejects` the texts (JSON) that
-    did not fit their columns.
+    The Parquet file is the version's own: `__row` is the row in the file that was uploaded (of large texts there is no such
+    column: rows are in their places), `__rejects` the texts (JSON) that did not fit their columns.
     """
     version = _version_of(reader, dataset, version_id)
     headers = {"Content-Disposition": f'attachment; filename="{dataset.name}-v{version.number}.{file_format}"'}

@@ -31,9 +31,11 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A text table turned into a Parquet file of text columns: no value is interpreted yet. Every row has a `__row` (from 1).
+    """A text table turned into a Parquet file of text columns: no value is interpreted yet.
 
-    An engine may keep a column by value where every cell is written just as it writes that value: the text comes back whole.
+    Every row has a `__row` (from 1): a column of the file, or the row's place in it where there is no such column; so it is in
+    typed tables. An engine may keep a column by value where every cell is written just as it writes that value: the text comes
+    back whole.
     """
 
     path: Path
@@ -94,12 +96,12 @@ class TableEngine(ABC):
         """
 
     @abstractmethod
-    def is_unique(self, table: Path, columns: Sequence[str]) -> bool:
-        """Whether `columns` together have no nulls and no duplicates."""
+    def unique_keys(self, table: Path, candidates: Sequence[Sequence[str]], *, most: int) -> Sequence[Sequence[str]]:
+        """Return the first `most` of `candidates` (lists of columns) that have no nulls and no duplicates in the whole table."""
 
     @abstractmethod
     def cast(self, table: Path, types: Mapping[str, str], *, dialect_of: Mapping[str, Mapping[str, Any]], into: Path) -> int:
-        """Write the typed table (`__row` kept) to Parquet at `into`; return how many values did not fit and became null with
+        """Write the typed table (`__row` as it is) to Parquet at `into`; return how many values did not fit and became null with
         their text kept in `__rejects`. `dialect_of` says per column how text is written (decimal comma, day first, …), and what
         it is called in the typed table where that differs (`name`)."""
 

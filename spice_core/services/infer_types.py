@@ -16,6 +16,7 @@ from spice_core.errors import InvalidInput
 from spice_core.ports.table_engine import Dialect, TableEngine
 
 _SAMPLED_ROWS = 5000
+_FIRST_ROWS = 300
 _EXACT_CHECKS = 12
 _KEPT_CANDIDATES = 5
 _SAMPLES = 10
@@ -138,27 +139,38 @@ class InferTypes:
         types = {name: entry.type for name, entry in found.types.items()}
         nulls = {name: found.nulls(name) for name in columns}
         singles: list[tuple[str, ...]] = [(name,) for name in single_keys(columns, types, found.evidence, nulls)]
-        unique = [names for names in singles[:_EXACT_CHECKS] if self._tables.is_unique(table, names)]
+        unique = self._unique(table, singles)
         if unique or not columns:
-            return unique[:_KEPT_CANDIDATES]
-        sample = self._first_values(table, columns)
+            return unique
+        possible = list(composite_keys(columns, types, found.evidence, nulls))
+        sample = self._first_values(table, sorted({name for names in possible for name in names}))
         survivors: list[tuple[str, ...]] = []
-        for names in composite_keys(columns, types, found.evidence, nulls):
+        for names in possible:
             is_minimal = not any(set(known) < set(names) for known in survivors)
             if is_minimal and _are_distinct([sample[name] for name in names]):
                 survivors.append(names)
         survivors.sort(key=lambda names: rank(names, types, columns))
-        exact = [names for names in survivors[:_EXACT_CHECKS] if self._tables.is_unique(table, names)]
-        return exact[:_KEPT_CANDIDATES]
+        return self._unique(table, survivors)
+
+    def _unique(self, table: Path, candidates: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        if not candidates:
+            return []
+        return [tuple(names) for names in self._tables.unique_keys(table, candidates[:_EXACT_CHECKS], most=_KEPT_CANDIDATES)]
 
     def _first_values(self, table: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
+        if not columns:
+            return {}
         rows = [row for batch in self._tables.rows(table, columns, limit=_SAMPLED_ROWS) for row in batch]
         return {name: [row[name] for row in rows] for name in columns}
 
 
 def _are_distinct(columns: Sequence[Sequence[Any]]) -> bool:
-    """Whether no row of values repeats."""
-    return len(set(zip(*columns, strict=True))) == len(columns[0])
+    """Whether no row of values repeats; the first ones tell of most that do."""
+    for most in (_FIRST_ROWS, 4 * _FIRST_ROWS, len(columns[0])):
+        rows = list(zip(*(column[:most] for column in columns), strict=True))
+        if len(set(rows)) != len(rows):
+            return False
+    return True
 
 
 def column_report(found: InferredTable, name: str, *, include_complex: bool | None = None) -> dict[str, Any]:

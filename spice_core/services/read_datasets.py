@@ -38,7 +38,7 @@ class ReadDatasets:
         return found
 
     def table(self, database: str, version: DatasetVersion) -> Path:
-        """Return the typed table of `version` as a local Parquet file with `__row` and `__rejects`."""
+        """Return the typed table of `version` as a local Parquet file with `__rejects`, its rows numbered as `TextTable` says."""
         return self._datasets.local_path(database, version.commit_id, version.path)
 
     def preview(self, database: str, version_id: str, *, offset: int = 0, limit: int = 100) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class ReadDatasets:
             yield _csv_lines([[csv_text(row[name]) for name in columns] for row in batch])
 
     def parquet(self, database: str, version_id: str) -> Iterator[bytes]:
-        """Yield the bytes of the typed table: a Parquet file with `__row` and `__rejects`."""
+        """Yield the bytes of the typed table: a Parquet file with `__rejects`, its rows numbered as `TextTable` says."""
         version = self.version(database, version_id)
         return self._datasets.read(database, version.commit_id, version.path)
 

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from spice_core.adapters.duckdb import text_tables
+from spice_core.adapters.duckdb.connections import parquet
 from spice_core.adapters.duckdb.plain_columns import FEWEST_BYTES, MOST_PROPOSALS
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.adapters.duckdb.text_tables import TextRegion, read_region
@@ -60,14 +61,14 @@ def written(path: Path, rows: list[list[str]]) -> Path:
 def stored(table: Path) -> dict[str, str]:
     """The SQL types of a Parquet file's columns."""
     with duckdb.connect() as connection:
-        return {row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM read_parquet('{table}')").fetchall()}
+        return {row[0]: row[1] for row in connection.execute(f"DESCRIBE FROM {parquet(table)}").fetchall()}
 
 
 def texts(table: TextTable) -> list[list[str]]:
     """All cells as the text that they were."""
     with duckdb.connect() as connection:
         cells = ", ".join(f"coalesce(\"{column}\"::VARCHAR, '')" for column in table.columns)
-        found = connection.execute(f"SELECT {cells} FROM read_parquet('{table.path}') ORDER BY __row").fetchall()  # noqa: S608 - its own
+        found = connection.execute(f"SELECT {cells} FROM {parquet(table.path)} ORDER BY __row").fetchall()  # noqa: S608 - its own
     return [list(row) for row in found]
 
 

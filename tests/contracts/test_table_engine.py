@@ -233,14 +233,25 @@ def test_percentages_are_divided(engine: TableEngine, tmp_path: Path):
 
 def test_uniqueness_and_key_problems_name_rows(engine: TableEngine, tmp_path: Path):
     table = typed(engine, tmp_path / "t.parquet", [("a", 1), ("b", 1), ("a", 1), (None, 2), ("a", 2)], "k TEXT, n BIGINT")
-    assert engine.is_unique(table, ["k"]) is False
-    assert engine.is_unique(table, ["k", "n"]) is False
+    assert engine.unique_keys(table, [["k"], ["k", "n"]], most=2) == []
     assert engine.key_problems(table, ["k"]) == (1, 2, [3, 4, 5])
     assert engine.key_problems(table, ["k", "n"], limit=1) == (1, 1, [3])
     clean = typed(engine, tmp_path / "u.parquet", [("a", 1), ("b", 1)], "k TEXT, n BIGINT")
-    assert engine.is_unique(clean, ["k"])
+    assert engine.unique_keys(clean, [["k", "n"], ["n"], ["k"]], most=5) == [["k", "n"], ["k"]]
+    assert engine.unique_keys(clean, [["k", "n"], ["n"], ["k"]], most=1) == [["k", "n"]]
     assert engine.key_problems(clean, ["k"]) == (0, 0, [])
-    assert engine.is_unique(typed(engine, tmp_path / "e.parquet", [], "k TEXT"), ["k"])
+    assert engine.unique_keys(typed(engine, tmp_path / "e.parquet", [], "k TEXT"), [["k"]], most=1) == [["k"]]
+
+
+def test_one_late_duplicate_or_null_makes_a_long_key_no_key(engine: TableEngine, tmp_path: Path):
+    table = tmp_path / "long.parquet"
+    columns = "i, i % 599999 AS late, CASE WHEN i < 599999 THEN i END AS gap, i // 1000 AS a, i % 1000 AS b"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT {columns} FROM range(600000) r(i)) TO '{table}' (FORMAT parquet)")  # noqa: S608 - its own
+    assert engine.unique_keys(table, [["late"], ["gap"], ["a"], ["late", "gap"], ["i"], ["a", "b"]], most=5) == [
+        ["i"],
+        ["a", "b"],
+    ]
 
 
 def test_overlap_counts_rows_whose_reference_is_there(engine: TableEngine, tmp_path: Path):
@@ -323,7 +334,7 @@ def test_every_method_of_a_closed_engine_raises(engine: TableEngine, tmp_path: P
     calls = [
         lambda: engine.sniff(path),
         lambda: engine.profile(path, []),
-        lambda: engine.is_unique(path, []),
+        lambda: engine.unique_keys(path, [], most=1),
         lambda: engine.cast(path, {}, dialect_of={}, into=path),
         lambda: list(engine.rows(path, [])),
         lambda: list(engine.changes(None, path, key=[], columns=[])),

@@ -8,18 +8,11 @@ from spice_core.adapters.duckdb.connections import literal, name, parquet
 
 SPACES = " \t\r\n\u00a0\u3000\ufeff"
 TEXT = "VARCHAR"
-_FIRST_PRINTED, _FIRST_NOT_ASCII = literal("!"), literal("\u0080")
 
 
 def trimmed(text: str) -> str:
     """Return the SQL of a text without the space around it, null where nothing is left."""
     return f"nullif(trim({text}, {literal(SPACES)}), '')"
-
-
-def may_need_trim(text: str) -> str:
-    """Return the SQL that is false where a text surely has no space around it: to look is much cheaper than to trim."""
-    tests = (f"{end} < {_FIRST_PRINTED} OR {end} >= {_FIRST_NOT_ASCII}" for end in (text, f"right({text}, 1)"))
-    return " OR ".join(tests)
 
 
 def text_of(column: str, stored: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from spice_core.adapters.duckdb.connections import connect, copy_to, name, parquet
+from spice_core.adapters.duckdb.connections import connect, copy_to, name, parquet_file
 from spice_core.adapters.duckdb.found_tables import MOST_COLUMNS
 from spice_core.domain.text_dialects import unique_names
 from spice_core.errors import UnreadableFile
@@ -35,14 +35,14 @@ def read_parquet_table(path: Path, *, into: Path, memory: str, scratch: Path) ->
     """
     try:
         with connect(memory=memory, scratch=scratch, paths=[path, into]) as connection:
-            found = connection.execute(f"DESCRIBE SELECT * FROM {parquet(path)}").fetchall()
+            found = connection.execute(f"DESCRIBE SELECT * FROM {parquet_file(path)}").fetchall()
             columns = [(str(row[0]), str(row[1])) for row in found]
             names, notes = _names(columns)
             texts = ", ".join(
                 f"{_text(name(column), kind)} AS {name(title)}" for (column, kind), title in zip(columns, names, strict=True)
             )
-            connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, {texts} FROM {parquet(path)}", into))
-            count = connection.execute(f"SELECT count(*) FROM {parquet(into)}").fetchall()
+            connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, {texts} FROM {parquet_file(path)}", into))
+            count = connection.execute(f"SELECT count(*) FROM {parquet_file(into)}").fetchall()
     except duckdb.Error as error:
         short = " ".join(str(error).split())[:200]
         raise UnreadableFile(f"The Parquet file is damaged: write it again ({short}).") from error

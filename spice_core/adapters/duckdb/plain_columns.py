@@ -73,13 +73,18 @@ def sampled_rows(path: Path, dialect: Dialect, width: int) -> list[list[str]]:
     return found
 
 
-def cells(columns: Sequence[str], types: Mapping[int, str]) -> str:
-    """Return the SQL of all columns of a text table, those of `types` as values; an empty cell is null. Then `REJECTS`."""
+def checked_cells(columns: Sequence[str], types: Mapping[int, str], source: str, select: str) -> str:
+    """Return the SQL that begins with `select` and goes on with all columns of `source`, those of `types` as values; an empty
+    cell is null. Then `REJECTS`.
+
+    Every value is made before it is compared: in a CASE alone it would be made twice.
+    """
+    values = "".join(f", try_cast({name(columns[index])} AS {sql_type}) AS {_value(index)}" for index, sql_type in types.items())
     written = (
-        f"{_value(name(column), types[index], index) if index in types else _empty_as_null(name(column))} AS {name(column)}"
+        f"{_checked(name(column), types[index], index) if index in types else _empty_as_null(name(column))} AS {name(column)}"
         for index, column in enumerate(columns)
     )
-    return ", ".join((*written, f"NULL::VARCHAR AS {REJECTS}"))
+    return f"{select}{', '.join(written)}, NULL::VARCHAR AS {REJECTS} FROM (SELECT *{values} FROM {source})"
 
 
 def refuted_by(error: duckdb.Error) -> Refuted | None:
@@ -122,8 +127,12 @@ def _type_of(given: Sequence[str]) -> str | None:
     return None
 
 
-def _value(column: str, sql_type: str, index: int) -> str:
-    value = f"try_cast({column} AS {sql_type})"
+def _value(index: int) -> str:
+    return f"__value_{index}"
+
+
+def _checked(column: str, sql_type: str, index: int) -> str:
+    value = _value(index)
     length = f" AND strlen({column}) {_LENGTHS[sql_type]}" if sql_type in _LENGTHS else ""
     otherwise = f"WHEN {_empty_as_null(column)} IS NULL THEN NULL ELSE error({literal(f'{_MARK}{index}')})"
     return f"CASE WHEN {value}::VARCHAR = {column}{length} THEN {value} {otherwise} END"

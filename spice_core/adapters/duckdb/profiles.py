@@ -8,11 +8,12 @@ from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb.cells import SPACES, TEXT, may_need_trim, source_of, text_of, trimmed
-from spice_core.adapters.duckdb.connections import literal, name, parquet
+from spice_core.adapters.duckdb.cells import SPACES, TEXT, source_of, text_of
+from spice_core.adapters.duckdb.connections import name, parquet
 from spice_core.adapters.duckdb.plain_columns import stored_types
 from spice_core.adapters.duckdb.reading_counts import count_all, count_asked, sample_fits
 from spice_core.adapters.duckdb.recognisers import recognise
+from spice_core.adapters.duckdb.text_lengths import text_lengths
 from spice_core.domain.readings import NULL_WORDS
 
 _SAMPLED_CELLS = 600_000
@@ -23,7 +24,7 @@ _AT_ONCE = 40
 _EXACT_DISTINCT = 10_000
 _COUNTED_VALUES = 20_000
 _FREQUENT_VALUES = 50
-_LONGEST_NULL_WORD = 12
+_FREQUENT_ROWS = 200_000
 
 
 def profile(
@@ -38,19 +39,21 @@ def profile(
     total = int(connection.execute(f"SELECT count(*) FROM {parquet(table)}").fetchall()[0][0])
     is_whole = total <= _WHOLE_ROWS and total * len(columns) <= _SAMPLED_CELLS
     samples = _samples(connection, table, columns, stored, total, is_whole=is_whole)
-    whole = samples if is_whole else _count_values(connection, table, columns, stored)
-    rest = [column for column in columns if column not in whole]
+    distinct, frequent = ({}, {}) if is_whole else _distinct(connection, table, columns, stored, total)
+    whole = samples if is_whole else _count_values(connection, table, stored, distinct)
     found = {column: _facts(total, values) for column, values in whole.items()}
+    rest = {column: stored[column] for column in columns if column not in whole}
+    found |= _counts(connection, table, rest, total)
     for column in rest:
-        found[column] = _counts(connection, table, column, stored[column], total)
+        found[column]["distinct"] = _distinct_texts(connection, table, column, stored, distinct[column])
     samples |= whole
     sampled = sample_fits(connection, list(samples.values()))
     recognised = recognise(samples)
     for column, fits in zip(samples, sampled, strict=True):
         entry, values = found[column], samples[column]
-        frequent = [value for value in entry.pop("frequent", ()) if value not in values]
-        entry["values"] = [[value, count] for value, count in values.most_common(_KEPT_VALUES - len(frequent))]
-        entry["values"] += [[value, 1] for value in frequent]
+        more = [value for value in frequent.get(column, ()) if value not in values]
+        entry["values"] = [[value, count] for value, count in values.most_common(_KEPT_VALUES - len(more))]
+        entry["values"] += [[value, 1] for value in more]
         entry.update(fits)
         entry["recognised"] = recognised[column]
     count_all(connection, table, stored, found, {column: samples[column] for column in rest})
@@ -79,17 +82,31 @@ def _samples(
     return found
 
 
+def _distinct(
+    connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str], stored: Mapping[str, str], total: int
+) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """About how many distinct values each column has, and the texts that are frequent among rows spread evenly."""
+    distinct: dict[str, int] = {}
+    frequent: dict[str, list[str]] = {}
+    step = max(1, total // _FREQUENT_ROWS)
+    for some in _parts(columns):
+        counts = [f"approx_count_distinct({name(column)})" for column in some]
+        texts = [column for column in some if stored[column] == TEXT]
+        counts += [f"approx_top_k({name(column)}, {_FREQUENT_VALUES}) FILTER (__row % {step} = 0)" for column in texts]
+        row = connection.execute(f"SELECT {', '.join(counts)} FROM {parquet(table)}").fetchall()[0]
+        distinct |= zip(some, map(int, row), strict=False)
+        for column, values in zip(texts, row[len(some) :], strict=True):
+            frequent[column] = list(dict.fromkeys(filter(None, (value.strip(SPACES) for value in values or () if value))))
+    return distinct, frequent
+
+
 def _count_values(
-    connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str], stored: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, table: Path, stored: Mapping[str, str], distinct: Mapping[str, int]
 ) -> dict[str, Counter[str]]:
     """All values, with counts, of the columns that have few distinct ones."""
-    distinct: list[int] = []
-    for some in _parts(columns):
-        counts = ", ".join(f"approx_count_distinct({name(column)})" for column in some)
-        distinct += map(int, connection.execute(f"SELECT {counts} FROM {parquet(table)}").fetchall()[0])
     found: dict[str, Counter[str]] = {}
     budget = _SAMPLED_CELLS
-    for column, count in zip(columns, distinct, strict=True):
+    for column, count in distinct.items():
         if count <= min(_COUNTED_VALUES, budget):
             budget -= count
             groups = f"SELECT {name(column)}, count(*) AS __rows FROM {parquet(table)} GROUP BY ALL"
@@ -113,41 +130,51 @@ def _facts(total: int, values: Counter[str]) -> dict[str, Any]:
     }
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, table: Path, column: str, stored: str, total: int) -> dict[str, Any]:
-    """The counts of a column of many distinct values, approximate where its texts as written are more than `_EXACT_DISTINCT`."""
-    cell = name(column)
-    query = f"SELECT approx_count_distinct({cell}), {_of_texts(cell) if stored == TEXT else _of_values(cell, stored)} FROM "
-    length = f"CASE WHEN {may_need_trim(cell)} THEN length({trimmed(cell)}) ELSE length({cell}) END" if stored == TEXT else "0"
-    row = connection.execute(f"{query} (SELECT {cell}, {length} AS __length FROM {parquet(table)})").fetchall()[0]
-    distinct, given, shortest, longest, null_words, frequent = row
-    if distinct <= _EXACT_DISTINCT * 1.2:
-        texts = source_of(table, [column], {column: stored})
-        distinct = connection.execute(f"SELECT count(DISTINCT c0) FROM {texts}").fetchall()[0][0]
-    return {
-        "total": total,
-        "empty": total - given,
-        "distinct": distinct,
-        "min_length": shortest or 0,
-        "max_length": longest or 0,
-        "null_words": dict(null_words or {}),
-        "frequent": list(dict.fromkeys(filter(None, (value.strip(SPACES) for value in frequent or () if value)))),
-    }
+def _counts(
+    connection: duckdb.DuckDBPyConnection, table: Path, stored: Mapping[str, str], total: int
+) -> dict[str, dict[str, Any]]:
+    """The counts of columns of many distinct values."""
+    found: dict[str, dict[str, Any]] = {}
+    for column, lengths in text_lengths(table, [column for column, kind in stored.items() if kind == TEXT]).items():
+        found[column] = {
+            "total": total,
+            "empty": total - lengths.given,
+            "min_length": lengths.shortest,
+            "max_length": lengths.longest,
+            "null_words": lengths.null_words,
+        }
+    for some in _parts([column for column, kind in stored.items() if kind != TEXT]):
+        counts = ", ".join(_of_values(name(column), stored[column]) for column in some)
+        row = connection.execute(f"SELECT {counts} FROM {parquet(table)}").fetchall()[0]
+        for index, column in enumerate(some):
+            given, least, most = row[index * 3 : index * 3 + 3]
+            found[column] = {
+                "total": total,
+                "empty": total - given,
+                "min_length": least or 0,
+                "max_length": most or 0,
+                "null_words": {},
+            }
+    return found
 
 
-def _of_texts(cell: str) -> str:
-    words = ", ".join(literal(word) for word in sorted(NULL_WORDS))
-    text = trimmed(cell)
-    word = f"CASE WHEN __length <= {_LONGEST_NULL_WORD} THEN CASE WHEN lower({text}) IN ({words}) THEN {text} END END"
-    return f"count(__length), min(__length), max(__length), histogram({word}), approx_top_k({cell}, {_FREQUENT_VALUES})"
+def _distinct_texts(
+    connection: duckdb.DuckDBPyConnection, table: Path, column: str, stored: Mapping[str, str], about: int
+) -> int:
+    """How many distinct texts a column has, approximate where those as written are more than `_EXACT_DISTINCT`."""
+    if about > _EXACT_DISTINCT * 1.2:
+        return about
+    texts = source_of(table, [column], stored)
+    return int(connection.execute(f"SELECT count(DISTINCT c0) FROM {texts}").fetchall()[0][0])
 
 
 def _of_values(cell: str, stored: str) -> str:
-    """No value is a word; numbers of one scale have their shortest and longest texts at the ends of their range, and at zero."""
+    """The count, and the least and the most letters; numbers of one scale have these at the ends of their range, and at zero."""
     if stored != "BIGINT" and not stored.startswith("DECIMAL"):
-        return f"count({cell}), min(length({cell}::VARCHAR)), max(length({cell}::VARCHAR)), NULL, NULL"
+        return f"count({cell}), min(length({cell}::VARCHAR)), max(length({cell}::VARCHAR))"
     least = f"length((min({cell}) FILTER ({cell} >= 0))::VARCHAR), length((max({cell}) FILTER ({cell} < 0))::VARCHAR)"
     most = f"length(min({cell})::VARCHAR), length(max({cell})::VARCHAR)"
-    return f"count({cell}), least({least}), greatest({most}), NULL, NULL"
+    return f"count({cell}), least({least}), greatest({most})"
 
 
 def _parts(columns: Sequence[str]) -> Iterator[Sequence[str]]:

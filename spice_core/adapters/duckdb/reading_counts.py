@@ -29,15 +29,15 @@ _SIGNS: Mapping[str, re.Pattern[str]] = {
     "time": re.compile(r"\d:\d"),
     "date_dmy": re.compile(r"\d[-/. ]\s?\d"),
     "date_mdy": re.compile(r"\d[-/. ]\s?\d"),
-    "date_yymd": re.compile(r"^'?\d\d\s?[-/. 년年]\s?\d"),
+    "date_yymd": re.compile(r"^'?\d\d\s?[-/. 년年]\s?\d", re.MULTILINE),
     "date_named": re.compile(r"[^\W\d_]{3}.*\d"),
-    "date_era": re.compile(r"^(?:[令平昭大明民][和成治正國国]|[RHSTM])[.元\d]"),
-    "date_time_ymd": re.compile(r"\d\s?[:：時时시点點T]|^\d{14}$"),
+    "date_era": re.compile(r"^(?:[令平昭大明民][和成治正國国]|[RHSTM])[.元\d]", re.MULTILINE),
+    "date_time_ymd": re.compile(r"\d\s?[:：時时시点點T]|^\d{14}$", re.MULTILINE),
     "date_time_dmy": re.compile(r"\d:\d"),
     "date_time_mdy": re.compile(r"\d:\d"),
     "date_time_named": re.compile(r"[^\W\d_]{3}.*\d:\d|\d:\d.*\d{4}"),
 }
-"""A cheap sign of each reading; it is not counted where no value has it."""
+"""A cheap sign of each reading, looked for in lines of values; it is not counted where none has it."""
 _MARKS = {
     "leading_zero": r"[+\x{2212}-]?0\d+",
     "long_number": r"[+\x{2212}-]?\d{19,}",
@@ -87,14 +87,9 @@ def _possible(samples: Sequence[Iterable[str]]) -> dict[str, list[int]]:
     """Per reading the columns in which some value has its sign: the expressions cost more than the look."""
     found: dict[str, list[int]] = {reading: [] for reading in READINGS}
     for place, values in enumerate(samples):
-        missing = dict(_SIGNS)
-        for value in values:
-            for reading in [reading for reading, sign in missing.items() if sign.search(value)]:
-                del missing[reading]
-            if not missing:
-                break
+        lines = "\n".join(values)
         for reading in READINGS:
-            if reading not in missing:
+            if reading not in _SIGNS or _SIGNS[reading].search(lines):
                 found[reading].append(place)
     return found
 

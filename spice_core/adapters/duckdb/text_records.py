@@ -113,13 +113,17 @@ def _count(path: Path, start: int, end: int, quote: bytes) -> tuple[int, int]:
     records = lines = 0
     is_open = False
     for chunk in _chunks(path, start, end):
+        if not quote or quote not in chunk:
+            ends = chunk.count(b"\n")
+            lines += ends
+            records += 0 if is_open else ends
+            continue
         marks = chunk.translate(None, others)
         lines += marks.count(b"\n")
-        if quote:
-            marks = _QUOTED[quote].sub(b"", (quote * is_open + marks).replace(quote * 2, b""))
-            opened = marks.find(quote)
-            is_open = opened >= 0
-            marks = marks[:opened] if is_open else marks
+        marks = _QUOTED[quote].sub(b"", (quote * is_open + marks).replace(quote * 2, b""))
+        opened = marks.find(quote)
+        is_open = opened >= 0
+        marks = marks[:opened] if is_open else marks
         records += marks.count(b"\n")
     return records, lines
 

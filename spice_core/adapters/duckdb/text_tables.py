@@ -12,12 +12,12 @@ import chardet
 import clevercsv
 import duckdb
 
-from spice_core.adapters.duckdb.connections import connect, copy_to, literal, name
+from spice_core.adapters.duckdb.connections import PLACE, ROW, connect, copy_to, literal, name, parquet_file
 from spice_core.adapters.duckdb.plain_columns import (
     FEWEST_BYTES,
     MOST_PROPOSALS,
     Refuted,
-    cells,
+    checked_cells,
     proposed,
     refuted_by,
     sampled_rows,
@@ -143,13 +143,16 @@ def _written(
     reading: TextRegion, types: dict[int, str] | None, into: Path, memory: str, scratch: Path
 ) -> tuple[TextTable, list[int]]:
     columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
-    written = "*" if types is None else cells(columns, types)
+    # What numbers rows keeps a query on one core: where it matters, a row's place in the file is its number.
+    is_numbered = types is None or PLACE in map(str.casefold, columns)
+    select = f"SELECT row_number() OVER () AS {ROW}, " if is_numbered else "SELECT "
+    query = f"{select}* FROM {_kept(reading)}" if types is None else checked_cells(columns, types, _kept(reading), select)
     with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
         try:
-            connection.execute(copy_to(f"SELECT row_number() OVER () AS __row, {written} FROM {_kept(reading)}", into))
+            connection.execute(copy_to(query, into))
         except duckdb.InvalidInputException as error:
             raise (refuted_by(error) or error) from error
-        counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(str(into))})").fetchall()
+        counted = connection.execute(f"SELECT count(*) FROM {parquet_file(into)}").fetchall()
         count, rejects = _rejects(connection, reading.source)
         rows = connection.execute(
             "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
