@@ -57,7 +57,7 @@ def version_metadata(version: DatasetVersion) -> Mapping[str, Any]:
         "dagster/row_count": version.row_count,
         "dagster/column_schema": table_schema(version.columns),
         "rejects": version.reject_count,
-        "reject_rate": version.reject_count / read if read else 0.0,
+        "reject_rate": round(version.reject_count / read, 6) if read else 0.0,
         "bytes": version.size_bytes,
         "version": version.number,
         "version_id": version.version_id,
@@ -81,8 +81,8 @@ def _raw(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
         key,
         group_name=group_name(entry.database, RAW),
         description=(
-            f"The uploaded file of dataset {entry.name}, byte for byte, on branch {entry.branch} of database "
-            f"{entry.database}.\n\nGrain: one file per version.\n\nFreshness: changes with each upload.\n\nKept: in the dataset "
+            f"The uploaded file of {entry.name}, byte for byte.\n\nPlace: branch {entry.branch} of database {entry.database}."
+            "\n\nGrain: one file per version.\n\nFreshness: changes with each upload.\n\nKept: in the dataset "
             "store by content, so the same file again costs nothing."
         ),
         kinds={entry.source_type, "file"},
@@ -118,7 +118,7 @@ def _dataset(entry: DatasetEntry, links: Links) -> dg.AssetsDefinition:
         deps=[asset_key(RAW, entry.database, entry.branch, entry.name)],
         group_name=group_name(entry.database, DATASET),
         description=(
-            f"The rows of dataset {entry.name} with inferred types, on branch {entry.branch} of database {entry.database}.\n\n"
+            f"The typed rows of {entry.name}.\n\nPlace: branch {entry.branch} of database {entry.database}.\n\n"
             "Grain: one row per row of the file that could be read; the others are listed as rejects with line and reason.\n\n"
             "Freshness: one version per upload; the data version is the commit of the dataset store."
         ),

@@ -27,8 +27,9 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
         deps=[upstream for upstream in _upstream(entry) if upstream in known],
         group_name=group_name(entry.database, LINKS),
         description=(
-            f"The links {entry.predicate} from {entry.class_id} to {entry.target}, on branch {entry.branch} of database "
-            f"{entry.database}, made from {_origin(entry)}.\n\nGrain: one link per source and target.\n\nFreshness: follows each "
+            f"The links {entry.predicate} from {entry.class_id} to {entry.target}.\n\nPlace: branch {entry.branch} of database "
+            f"{entry.database}.\n\nMade from: {_origin(entry)}.\n\n"
+            "Grain: one link per source and target.\n\nFreshness: follows each "
             "version of its data; only sources whose links differ become commands. Links that people added or removed stay as "
             "they said."
         ),
@@ -50,7 +51,8 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
                 progress=lambda done: tell(f"{done.step}: {done.sources:,} sources"),
             )
         if run.state != "succeeded":
-            raise dg.Failure(f"link type {entry.name}: {told_of(run)}", metadata=_metadata(run))
+            context.log_event(dg.AssetObservation(key, description=told_of(run), metadata=_metadata(run)))
+            raise dg.Failure(f"link type {entry.name}: {told_of(run)}")
         commit = parts.graph.view(entry.database, entry.branch).commit
         return dg.MaterializeResult(metadata=_metadata(run), data_version=dg.DataVersion(commit.id))
 
@@ -82,6 +84,6 @@ def _metadata(run: LinkRun) -> dict[str, Any]:
         "dagster/row_count": run.statistics.get("links", 0),
         "result": run.result or run.state,
         **tables_of(samples=run.samples[:_SAMPLES]),
-        "seconds": run.seconds,
+        "seconds": round(run.seconds, 3),
         "run": run.run_id,
     }

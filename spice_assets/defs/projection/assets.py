@@ -31,7 +31,7 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
         partitions_def=partitions_of(entry.shards),
         group_name=group_name(entry.database, SEARCH),
         description=(
-            f"The searchable documents of class {entry.class_id}, on branch {entry.branch} of database {entry.database}.\n\n"
+            f"The searchable documents of {entry.class_id}.\n\nPlace: branch {entry.branch} of database {entry.database}.\n\n"
             "Grain: one document per instance.\n\nFreshness: the projector follows the event log within seconds; this asset "
             "waits for it and compares every document with the graph. It can be rebuilt from the log at any time with "
             "`spice rebuild search`."
@@ -59,8 +59,8 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
                 "missing": found.missing,
                 "surplus": found.surplus,
                 "different": found.different,
-                "waited_seconds": waited,
-                "seconds": parts.clock.monotonic() - started,
+                "waited_seconds": round(waited, 3),
+                "seconds": round(parts.clock.monotonic() - started, 3),
                 "commit": commit.id,
             },
             data_version=dg.DataVersion(commit.id),

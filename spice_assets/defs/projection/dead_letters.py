@@ -40,7 +40,7 @@ def dead_letter_assets(databases: Sequence[str], links: Links) -> list[dg.AssetS
             dead_letter_key(database),
             group_name=group_name(database, DEAD_LETTERS),
             description=(
-                f"Events of database {database} that a worker gave up on; their aggregates stand still meanwhile.\n\n"
+                f"Events of {database} that a worker gave up on.\n\nTheir aggregates stand still until somebody decides.\n\n"
                 "Grain: one dead letter per handler and event.\n\nFreshness: looked at twice a minute.\n\nLook with `spice "
                 f"dead-letters list --db {database}`, then retry or discard."
             ),
