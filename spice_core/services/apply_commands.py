@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from spice_core.domain.commands import EVENT_OF, Command, CommandType
-from spice_core.domain.events import COMMAND_FAILED, Event, RecordedEvent, domain_event_id
+from spice_core.domain.events import COMMAND_FAILED, RecordedEvent, domain_event_id
 from spice_core.domain.graph import Commit, Node, Removal
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import BranchNotFound, Conflict, DatabaseNotFound, LeaseLost, NotFound
@@ -32,8 +32,8 @@ from spice_core.services.graph_commands import (
 from spice_core.services.handling import Handler
 from spice_core.services.rebuild_graph import GraphRebuilder
 from spice_core.services.settled_graph import GRAPH_HANDLER, read_ontology
+from spice_core.services.tell_outcomes import tell
 
-_MAX_APPEND = 5_000
 _REMEMBERED = 64
 _DELETIONS = frozenset({CommandType.DELETE_INSTANCE, CommandType.DELETE_ONTOLOGY_CLASS})
 
@@ -99,7 +99,7 @@ class GraphHandler(Handler):
             view = self._graph.view(database, run.branch)
         except (DatabaseNotFound, BranchNotFound) as error:
             self._check_not_overtaken(database, run)
-            self._append(database, [failed_event(command, error) for command in run.commands])
+            tell(self._log, database, [failed_event(command, error) for command in run.commands])
             return
         self._check_not_overtaken(database, run)
         outcomes, ontology = self._decide(database, view, self._ontology(database, view, run.branch), run)
@@ -113,7 +113,7 @@ class GraphHandler(Handler):
             self._reached[database] = commit.last_position
             self._remember(database, run.branch, commit, ontology)
         self._crash_point(f"{self.name}:after_effect")
-        self._append(database, events_of(outcomes, commit=commit.id if commit else None))
+        tell(self._log, database, events_of(outcomes, commit=commit.id if commit else None))
 
     def _check_not_overtaken(self, database: str, run: Run) -> None:
         """Raise `LeaseLost` where the state that `run` is decided on, read before this call, may hold later effects.
@@ -184,7 +184,7 @@ class GraphHandler(Handler):
         outcomes, _ = self._decide(database, view, read_ontology(view), run)
         wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
         self._check_held(database, commit, wanted)
-        self._append(database, events_of(wanted, commit=commit.id))
+        tell(self._log, database, events_of(wanted, commit=commit.id))
 
     def _check_held(self, database: str, commit: Commit, outcomes: Sequence[Outcome]) -> None:
         """Raise `Conflict` where `commit` lacks what a command changes: it was left out, and must not be told as done."""
@@ -254,10 +254,6 @@ class GraphHandler(Handler):
         if len(self._ontologies) >= _REMEMBERED:
             self._ontologies.clear()
         self._ontologies[database, branch] = (commit.id, ontology)
-
-    def _append(self, database: str, events: Sequence[Event]) -> None:
-        for start in range(0, len(events), _MAX_APPEND):
-            self._log.append(database, events[start : start + _MAX_APPEND])
 
 
 def _outcome_ids(command: Command) -> list[str]:

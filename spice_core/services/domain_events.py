@@ -29,9 +29,9 @@ def unlink_provenance(command: Command, aggregate_id: str) -> Provenance:
     return Provenance(event_id, command.command_id, command.created_by, command.created_at, command.source)
 
 
-def events_of(outcomes: Sequence[Outcome], *, commit: str | None) -> list[Event]:
-    """Return the events of `outcomes`, in order; `commit` is the graph commit of those that change something."""
-    return [event for outcome in outcomes for event in _events(outcome, commit)]
+def events_of(outcomes: Sequence[Outcome], *, commit: str | None) -> Iterator[Event]:
+    """Yield the events of `outcomes`, in order; `commit` is the graph commit of those that change something."""
+    return (event for outcome in outcomes for event in _events(outcome, commit))
 
 
 def failed_event(placed: Placed, error: SpiceError) -> Event:

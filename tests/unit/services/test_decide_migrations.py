@@ -10,7 +10,7 @@ from spice_core.domain.class_migrations import ID_REMAP, RESET_EDITS
 from spice_core.domain.commands import CommandType
 from spice_core.domain.graph import Direction, Node
 from spice_core.errors import OptimisticConcurrencyConflict
-from spice_core.services import apply_commands
+from spice_core.services import tell_outcomes
 from spice_core.services.project_statuses import status_change
 from spice_core.services.rebuild_graph import GraphRebuilder
 from tests.write_path import Crash, WritePath, a_class, text
@@ -288,7 +288,7 @@ def test_a_worker_that_dies_between_two_appends_tells_the_rest(
     path: WritePath, chunks: int, is_lost: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = migrate(path, ID_REMAP)
-    monkeypatch.setattr(apply_commands, "_MAX_APPEND", 1)
+    monkeypatch.setattr(tell_outcomes, "_PART", 1)
     append, left = path.log.append, [chunks]
 
     def dying(*args: Any, **options: Any) -> Any:
@@ -301,7 +301,7 @@ def test_a_worker_that_dies_between_two_appends_tells_the_rest(
     with pytest.raises(Crash):
         path.settle()
     monkeypatch.setattr(path.log, "append", append)
-    monkeypatch.setattr(apply_commands, "_MAX_APPEND", 5_000)
+    monkeypatch.setattr(tell_outcomes, "_PART", 5_000)
     if is_lost:
         path.graph.forget("shop")
         path.position["shop"] = 0
