@@ -10,7 +10,7 @@ from spice_core.domain import naming
 
 
 class RecordKind(StrEnum):
-    """What a record is of; also the aggregate type of its commands."""
+    """What a record is of; also the aggregate type of its commands (`CLASS_RESET` has none: see `ClassReset`)."""
 
     INGEST = "Ingest"
     CORRECTION = "Correction"
@@ -23,6 +23,7 @@ class RecordKind(StrEnum):
     LINK_EDIT = "LinkEdit"
     LINK_RUN = "LinkRun"
     GATE = "Gate"
+    CLASS_RESET = "ClassReset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The registry handler: makes the catalogue what the commands on datasets, mappings, runs and records say."""
+"""The registry handler: makes the catalogue what the commands on datasets, mappings, runs and records say, and notes resets."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from spice_core.domain import naming
 from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
+from spice_core.domain.class_resets import is_reset, reset_records
 from spice_core.domain.commands import Command, CommandType, command_of
 from spice_core.domain.dataset_records import (
     mapping_as_json,
@@ -53,8 +54,8 @@ class RegistryHandler(Handler):
         self._registry = registry
 
     def wants(self, event: RecordedEvent) -> bool:
-        """Whether it is a command on something in the catalogue, or the end of the database."""
-        return is_catalogue_command(event) or event.event.event_type == _DATABASE_DELETED
+        """Whether it is a command on something in the catalogue, the end of the database, or that of a reset."""
+        return is_catalogue_command(event) or event.event.event_type == _DATABASE_DELETED or is_reset(event)
 
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
         """Apply the changes of `events` in one commit, then append what happened; see `Handler.handle`."""
@@ -63,6 +64,9 @@ class RegistryHandler(Handler):
         for event in events:
             if event.event.event_type == _DATABASE_DELETED:
                 changes += catalogue_removals(self._registry, database, before=event.position)
+                continue
+            if is_reset(event):
+                changes += reset_changes(event)
                 continue
             item = placed(event)
             try:
@@ -88,6 +92,11 @@ def catalogue_removals(registry: Registry, database: str, *, before: int) -> lis
     datasets = [dataset.dataset_id for dataset in registry.datasets(database) if dataset.position < before]
     gone = [RegistryChange(before, delete_dataset=dataset_id) for dataset_id in datasets]
     return [*gone, RegistryChange(before, delete_records_before=before)]
+
+
+def reset_changes(event: RecordedEvent) -> list[RegistryChange]:
+    """Return what the end of a reset notes of the classes that have to be made again."""
+    return [RegistryChange(event.position, put_record=record) for record in reset_records(event)]
 
 
 def registry_changes(event: RecordedEvent) -> list[RegistryChange]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spice_core.domain.class_migrations import ID_REMAP, Migration, checked_migration, moved, moved_source
+from spice_core.domain.class_resets import above, linked_by
 from spice_core.domain.commands import EVENT_OF, CommandType
 from spice_core.domain.events import domain_event_id
 from spice_core.domain.graph import ONTOLOGY_CLASS, Node, Provenance, Removal
@@ -19,6 +20,7 @@ from spice_core.services.decide_classes import refuse_breaking, with_resolved
 from spice_core.services.domain_events import INSTANCE_UPDATED, aggregate_of_key
 from spice_core.services.graph_commands import Outcome, Placed
 from spice_core.services.migrate_nodes import (
+    Load,
     Makers,
     Problems,
     check_size,
@@ -73,9 +75,9 @@ class MigrationDecisions:
         changed = with_resolved(self.ontology, definition)
         rekeyed = rekeyed_classes(self.ontology, changed)
         check_size(self._view, rekeyed)
-        makers = Makers()
-        nodes = list(makers.watch(nodes_of(self._view, rekeyed)))
-        work = _Work(placed, self._view, changed, self._begun)
+        makers, load = Makers(), Load()
+        nodes = list(load.of(makers.watch(nodes_of(self._view, rekeyed))))
+        work = _Work(placed, self._view, changed, self._begun, load)
         found = work.remapped(nodes) if migration == ID_REMAP else work.reset(nodes)
         refuse_breaking(self._view, class_id, remaining_checks(self.ontology, changed, migration))
         number = own_inherited + placed.sequence_number
@@ -87,18 +89,23 @@ class MigrationDecisions:
             [node, *found.nodes.values()],
             inherited={**inherited_numbers(self._begun, found.nodes), own: own_inherited},
             event_types={own: _UPDATED, **found.event_types},
-            summary=_summary(placed, migration, rekeyed, found, makers, objects=len(nodes)),
+            summary={
+                **_summary(placed, migration, rekeyed, found, makers, objects=len(nodes)),
+                "above": sorted(above(changed, rekeyed)),
+                "linked_by": {name: sorted(links) for name, links in sorted(linked_by(changed, rekeyed).items())},
+            },
         )
 
 
 class _Work:
     """One migration at work on the instances of a state. `ontology` is the one that it leads to."""
 
-    def __init__(self, placed: Placed, view: GraphView, ontology: Ontology, begun: GraphView | None) -> None:
+    def __init__(self, placed: Placed, view: GraphView, ontology: Ontology, begun: GraphView | None, load: Load) -> None:
         self._placed = placed
         self._view = view
         self._ontology = ontology
         self._begun = begun
+        self._load = load
 
     def remapped(self, nodes: Sequence[Node]) -> _Changes:
         """Move `nodes` to the ids that their new key makes, with the links into them. Raises `BreaksInstances`, `TooLarge`."""
@@ -115,7 +122,7 @@ class _Work:
             if node.key in moves:
                 number = numbers.get(moves[node.key], 0)
                 self._take(found, self._moved(node, moves, key=moves[node.key], number=number), _INSTANCE_CREATED)
-        for node in read_nodes(self._view, {link.source for link in links} - moves.keys()):
+        for node in self._load.of(read_nodes(self._view, {link.source for link in links} - moves.keys())):
             self._take(found, self._moved(node, moves, key=node.key, number=node.sequence_number), INSTANCE_UPDATED)
         return found
 
@@ -123,13 +130,14 @@ class _Work:
         """Delete `nodes` with the links into them. Raises `BreaksInstances`, `TooLarge`."""
         keys = {node.key for node in nodes}
         links = [link for link in links_into(self._view, keys) if link.source not in keys]
+        linking = list(self._load.of(read_nodes(self._view, {link.source for link in links})))
         problems = Problems()
-        required_links(self._view, self._ontology, links, keys, problems)
+        required_links(linking, self._ontology, keys, problems)
         problems.refuse(self._placed.command.class_id or "")
         found = _Changes({}, {}, {"deleted": len(keys), "links": len(links)})
         for node in nodes:
             self._take(found, self._removal(node), _INSTANCE_DELETED)
-        for node in read_nodes(self._view, {link.source for link in links}):
+        for node in linking:
             self._take(found, self._unlinked(node, keys), INSTANCE_UPDATED)
         return found
 

@@ -16,12 +16,14 @@ from spice_core.ports.graph_store import GraphView
 from spice_core.ports.registry import Registry
 from spice_core.services.decide_classes import breaks_of, migration_required, with_resolved
 from spice_core.services.migrate_nodes import (
+    Load,
     Makers,
     Problems,
     check_size,
     links_into,
     moves_of,
     nodes_of,
+    read_nodes,
     remaining_checks,
     required_links,
 )
@@ -174,12 +176,13 @@ class ClassChanges:
         self, view: GraphView, database: str, branch: str, change: tuple[Ontology, Ontology], rekeyed: frozenset[str]
     ) -> MigrationPlan:
         changed = change[1]
-        makers, unable, needed = Makers(), Problems(), Problems()
+        makers, load, unable, needed = Makers(), Load(), Problems(), Problems()
         known: set[str] = set()
-        moves = moves_of(_noted(makers.watch(nodes_of(view, rekeyed)), known), changed, unable)
+        moves = moves_of(_noted(load.of(makers.watch(nodes_of(view, rekeyed))), known), changed, unable)
         links = list(links_into(view, known))
         foreign = [link for link in links if link.source not in known]
-        required_links(view, changed, foreign, known, needed)
+        linking = {link.source for link in foreign}
+        required_links(load.of(read_nodes(view, linking)), changed, known, needed)
         edits, edited, lost = self._edits_of(database, branch, makers.people)
         return MigrationPlan(
             class_id="",
@@ -187,7 +190,7 @@ class ClassChanges:
             objects=len(known),
             moving=len(moves),
             links=len(links),
-            linking_objects=len({link.source for link in foreign}),
+            linking_objects=len(linking),
             edits=edits + makers.edits,
             objects_with_edits=edited + makers.with_edits,
             is_every_edit_counted=len(makers.people) == makers.by_people,

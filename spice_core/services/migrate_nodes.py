@@ -6,18 +6,24 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from spice_core.domain import naming
 from spice_core.domain.class_migrations import ID_REMAP, Migration
 from spice_core.domain.graph import Direction, Link, Node
 from spice_core.domain.instances import key_id
 from spice_core.domain.object_edits import EDITS, is_of_source
 from spice_core.domain.ontology_changes import PRIMARY_KEY, Check, SharedTargets, checks_of, rekeyed_classes
+from spice_core.domain.plain_values import plain_value
 from spice_core.domain.resolution import Ontology
 from spice_core.errors import BreaksInstances, InvalidInstance, TooLarge
 from spice_core.ports.graph_store import GraphView
 
 MAX_NODES = 100_000
 """The instances of one migration, those that link to them included: they are one commit, made in memory."""
+
+MAX_BYTES = 128 << 20
+"""Of their documents as JSON, for the same reason."""
 
 FIRST_PEOPLE = 1_000
 """How many instances that people touched last are kept to be asked for their edits."""
@@ -81,6 +87,22 @@ class Makers:
                 self.by_people += 1
                 if len(self.people) < FIRST_PEOPLE:
                     self.people.append(node)
+            yield node
+
+
+@dataclass(slots=True)
+class Load:
+    """What a migration has in memory so far: bytes of documents as JSON."""
+
+    document_bytes: int = 0
+
+    def of(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """Yield `nodes`, and count them. Raises `TooLarge` where they get too many bytes."""
+        for node in nodes:
+            self.document_bytes += len(orjson.dumps(node.document, default=plain_value))
+            if self.document_bytes > MAX_BYTES:
+                message = f"a migration takes up to {MAX_BYTES:,} bytes of documents; this one would touch more"
+                raise TooLarge(message, details={"limit": MAX_BYTES})
             yield node
 
 
@@ -153,14 +175,13 @@ def read_nodes(view: GraphView, keys: Collection[str]) -> Iterator[Node]:
         yield from (found[key] for key in chunk if key in found)
 
 
-def required_links(view: GraphView, ontology: Ontology, links: Sequence[Link], gone: Collection[str], problems: Problems) -> None:
-    """Note the instances that would be left without a link that they must have, when `gone` are deleted."""
-    sources = {link.source: None for link in links}
-    for node in read_nodes(view, sources):
+def required_links(nodes: Iterable[Node], ontology: Ontology, gone: Collection[str], problems: Problems) -> None:
+    """Note those of `nodes`, which link to some of `gone`, that would be left without a link that they must have."""
+    for node in nodes:
         resolved = ontology.resolve(node.class_id)
         for predicate, targets in node.links.items():
             relationship = resolved.relationships.get(predicate)
-            if relationship is not None and relationship.is_required and set(targets) <= set(gone):
+            if relationship is not None and relationship.is_required and all(target in gone for target in targets):
                 problems.note(REQUIRED, instance=node.key, field=predicate)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from spice_core.domain.class_resets import is_reset
 from spice_core.domain.events import COMMAND_FAILED, DOMAIN, RecordedEvent
 from spice_core.domain.read_models import LineageRecord
 from spice_core.ports.graph_store import GraphStore
@@ -10,7 +11,7 @@ from spice_core.ports.ledger import Ledger
 from spice_core.ports.read_models import AuditStore, CommandStatuses, LineageStore
 from spice_core.ports.registry import Registry, RegistryChange
 from spice_core.ports.search_index import SearchIndex
-from spice_core.services.apply_registry import catalogue_removals, is_catalogue_command, registry_changes
+from spice_core.services.apply_registry import catalogue_removals, is_catalogue_command, registry_changes, reset_changes
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.project_audit import AuditProjector
 from spice_core.services.project_lineage import lineage_records
@@ -99,6 +100,8 @@ def _catalogue(database: str, events: list[RecordedEvent], registry: Registry, n
         changes: list[RegistryChange] = []
         if event.event_type == DATABASE_DELETED and not event.is_command:
             changes = catalogue_removals(registry, database, before=recorded.position)
+        elif is_reset(recorded):
+            changes = reset_changes(recorded)
         elif is_catalogue_command(recorded) and event.event_id in names.told:
             position = names.told[event.event_id] or recorded.position
             changes = registry_changes(replace(recorded, position=position))

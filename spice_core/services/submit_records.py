@@ -91,4 +91,5 @@ _WORDS: Mapping[RecordKind, str] = {
     RecordKind.LINK_EDIT: "link edit",
     RecordKind.LINK_RUN: "link run",
     RecordKind.GATE: "gate",
+    RecordKind.CLASS_RESET: "class reset",
 }

@@ -12,7 +12,8 @@ from spice_assets.defs.ingest.sensors import observe
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC
 from spice_assets.resources import PlatformSource, served_databases
-from spice_core.bootstrap import ingest_dataset
+from spice_core.bootstrap import class_changes, ingest_dataset
+from spice_core.domain.class_migrations import RESET_EDITS
 from spice_core.domain.datasets import ClassMapping, FieldMapping
 from spice_core.domain.gates import PASS, GateCheck
 from spice_core.domain.link_types import LinkType, TableSpec
@@ -219,6 +220,44 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
 def starts_in(world):
     nodes = world.graph.view("trips", "main").page(["Trip"], limit=100).nodes
     return {node.key: tuple(node.links.get("starts_in", ())) for node in nodes}
+
+
+BY_NAME = {
+    **CITY,
+    "properties": [
+        {"name": "code", "type": "string"},
+        {"name": "name", "type": "string", "primaryKey": True, "required": True, "titleKey": True},
+    ],
+}
+
+
+def test_reset_instances_and_the_links_to_them_are_made_again_by_what_the_next_tick_starts(world):
+    settle = ReadBarrier(log=world.log, work=world.work, clock=world.clock, seconds=30).wait
+    ingest_dataset(world).run(
+        UploadRequest("trips", "main", "cities", "cities.csv", key="by name"), [b"code,name\nn-y,NYC\ns-f,SFO\n"]
+    )
+    assert settle("trips", "registry") == []
+    definitions = definitions_of(world)
+    sensor, job = definitions.resolve_sensor_def("new_uploads"), definitions.resolve_implicit_global_asset_job_def()
+    with dg.instance_for_test() as instance:
+        cursor = _tick(sensor, definitions, instance, cursor=None).cursor
+        assert materialize(world, instance, tags={AUTOMATIC: "true"}).success
+        class_changes(world).update("trips", "main", "City", BY_NAME, expected_seq=1, migration=RESET_EDITS)
+        assert settle("trips", "graph") == []
+        assert settle("trips", "registry") == []
+        assert world.graph.view("trips", "main").count(["City"]) == 0
+
+        found = _tick(sensor, definitions, instance, cursor=cursor)
+        [request] = found.run_requests
+        asked = {f"{kind}/trips/{name}" for kind in ("objects", "search") for name in ("City", "Trip")}
+        assert {key.to_user_string() for key in request.asset_selection} == asked
+        assert job.execute_in_process(asset_selection=request.asset_selection, instance=instance, tags=request.tags).success
+        nodes = world.graph.view("trips", "main").page(["City", "Trip"], limit=100).nodes
+        assert {node.key: node.links.get("went_to") for node in nodes} == {
+            "City/NYC": None, "City/SFO": None, "Trip/1": ("City/NYC",), "Trip/2": ("City/SFO",), "Trip/3": None,
+        }  # fmt: skip
+        assert settle("trips", "registry") == []
+        assert not _tick(sensor, definitions, instance, cursor=found.cursor).run_requests
 
 
 OTHER_COLUMNS = b"trip,city,paid,tip\n1,NYC,10.50,1.00\n"

@@ -45,6 +45,22 @@ class ObservedLinkType:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedReset:
+    """A mapping or link type (`of`) whose instances or links a migration took away: `keys`, then `follow`, make them again.
+
+    `refusal` is why that cannot be done now, "" where it can. `waits` are the mappings whose instances it links to and that
+    cannot run now: when they can, it is run again.
+    """
+
+    of: str
+    reset_id: str
+    keys: tuple[dg.AssetKey, ...]
+    follow: tuple[dg.AssetKey, ...] = ()
+    refusal: str = ""
+    waits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedDatabase:
     """The registry of one database at a log position."""
 
@@ -53,6 +69,7 @@ class ObservedDatabase:
     datasets: Sequence[ObservedDataset] = ()
     mappings: Sequence[ObservedMapping] = ()
     link_types: Sequence[ObservedLinkType] = ()
+    resets: Sequence[ObservedReset] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +126,18 @@ def evaluate(cursor: str | None, observed: Sequence[ObservedDatabase], *, is_kno
 
 def position_of(cursor: str | None, database: str) -> int:
     """Return the log position of `database` in a cursor, 0 where it has none."""
-    return int(json.loads(cursor).get(database, {}).get("position", 0)) if cursor else 0
+    return int(seen_of(cursor, database).get("position", 0))
+
+
+def seen_of(cursor: str | None, database: str) -> Mapping[str, str]:
+    """Return what a cursor holds of `database`: by name the content that was requested."""
+    found: Mapping[str, str] = json.loads(cursor).get(database, {}) if cursor else {}
+    return found
+
+
+def content_of_reset(reset_id: str, *, is_refused: bool = False, waits: Sequence[str] = ()) -> str:
+    """Return what tells one state of a reset from the next: one that can be run now is not the one that could not."""
+    return " ".join([reset_id, *(["refused"] if is_refused else []), *(["without", *waits] if waits else [])])
 
 
 def _items(entry: ObservedDatabase) -> list[_Item]:
@@ -137,7 +165,7 @@ def _items(entry: ObservedDatabase) -> list[_Item]:
         )
         for link_type in entry.link_types
     ]
-    return items
+    return items + [_reset_item(reset) for reset in entry.resets]
 
 
 def _mapping_item(database: str, mapping: ObservedMapping, version_id: str) -> _Item:
@@ -147,6 +175,16 @@ def _mapping_item(database: str, mapping: ObservedMapping, version_id: str) -> _
         content_id=f"{mapping.version} {version_id}",
         keys=() if mapping.refusal else keys,
         refused=(keys[0], mapping.refusal) if mapping.refusal else None,
+    )
+
+
+def _reset_item(reset: ObservedReset) -> _Item:
+    return _Item(
+        name=f"reset {reset.of}",
+        content_id=content_of_reset(reset.reset_id, is_refused=bool(reset.refusal), waits=reset.waits),
+        keys=() if reset.refusal else reset.keys,
+        follow=() if reset.refusal else reset.follow,
+        refused=(reset.keys[0], reset.refusal) if reset.refusal else None,
     )
 
 

@@ -12,7 +12,9 @@ from spice_assets.defs.ingest.arrivals import (
     ObservedMapping,
     evaluate,
     position_of,
+    seen_of,
 )
+from spice_assets.defs.ingest.resets import observe_resets
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC, DATABASE
 from spice_assets.resources import PlatformSource, served_databases
@@ -21,12 +23,15 @@ from spice_core.domain.gates import FAIL, GateCheck
 from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.errors import Unavailable
 from spice_core.ports.registry import Registry
+from spice_core.services.fit_mappings import MappingFit
 from spice_core.services.keep_gates import Gates
 from spice_core.services.save_link_types import link_types_of
 
 INTERVAL_SECONDS = 5
 
 Gate = Callable[[ClassMapping, DatasetVersion], GateCheck]
+Fit = Callable[[ClassMapping, DatasetVersion], str]
+"""Why a mapping does not fit its class, "" where it does."""
 
 
 def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links, *, all_shards: Mapping[str, str]) -> dg.SensorDefinition:
@@ -36,8 +41,9 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links, *, all_
     @dg.sensor(
         name="new_uploads",
         description=(
-            "A new dataset version (by upload, connector or watched place), or a new or edited mapping or link type, starts the "
-            "chain to search: one run per database. A mapping whose gate refuses the version is left out, and its class says why."
+            "A new dataset version (by upload, connector or watched place), a new or edited mapping or link type, or a migration "
+            "that reset a class, starts the chain to search: one run per database. A mapping whose gate refuses the version, or "
+            "that does not fit the class it has to fill again, is left out, and its class says why."
         ),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -49,7 +55,8 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links, *, all_
         try:
             parts = platform.get()
             gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
-            observed = observe(parts.registry, served_databases(parts), context.cursor, gate=gates.schema)
+            fit = MappingFit(settled=parts.commands.settled, registry=parts.registry)
+            observed = observe(parts.registry, served_databases(parts), context.cursor, gate=gates.schema, fit=fit.refusal)
         except Unavailable as error:
             return dg.SkipReason(f"{error.message}; asking again")
         found = evaluate(context.cursor, observed, is_known=known.__contains__)
@@ -81,16 +88,25 @@ def _why_nothing(found: Arrivals) -> str:
     return f"gates refuse what is new: {'; '.join(reasons)}" if reasons else "nothing new"
 
 
-def observe(registry: Registry, databases: Sequence[str], cursor: str | None, *, gate: Gate) -> Sequence[ObservedDatabase]:
-    """Read those of `databases` whose registry moved since the cursor, and what `gate` says to each mapping's newest version."""
+def _fits(_mapping: ClassMapping, _version: DatasetVersion) -> str:
+    return ""
+
+
+def observe(
+    registry: Registry, databases: Sequence[str], cursor: str | None, *, gate: Gate, fit: Fit = _fits
+) -> Sequence[ObservedDatabase]:
+    """Read those of `databases` whose registry moved since the cursor, and what `gate` says to each mapping's newest version.
+
+    A mapping whose instances a migration took away is asked by `fit`, too, until it has been requested.
+    """
     return [
-        _observed(registry, database, gate)
+        _observed(registry, database, seen_of(cursor, database), gate, fit)
         for database in databases
         if registry.position(database) > position_of(cursor, database)
     ]
 
 
-def _observed(registry: Registry, database: str, gate: Gate) -> ObservedDatabase:
+def _observed(registry: Registry, database: str, seen: Mapping[str, str], gate: Gate, fit: Fit) -> ObservedDatabase:
     position = registry.position(database)
     found = registry.datasets(database)
     datasets = [
@@ -98,17 +114,37 @@ def _observed(registry: Registry, database: str, gate: Gate) -> ObservedDatabase
         for entry in found
     ]
     newest = {entry.dataset_id: entry.latest for entry in found}
-    mappings = [
-        _observed_mapping(entry, newest.get(entry.dataset_id), gate) for entry in registry.mappings(database) if entry.auto_run
-    ]
-    link_types = [_observed_link_type(registry, entry) for entry in link_types_of(registry, database) if entry.trigger_index]
-    return ObservedDatabase(database, position, datasets, mappings, link_types)
+    mappings = [entry for entry in registry.mappings(database) if entry.auto_run]
+    link_types = [entry for entry in link_types_of(registry, database) if entry.trigger_index]
+
+    def refusal(entry: ClassMapping) -> str:
+        version = newest[entry.dataset_id]
+        return "" if version is None else _refusal(gate(entry, version)) or fit(entry, version)
+
+    return ObservedDatabase(
+        database,
+        position,
+        datasets,
+        [_observed_mapping(entry, newest.get(entry.dataset_id), gate) for entry in mappings],
+        [_observed_link_type(registry, entry) for entry in link_types],
+        observe_resets(
+            registry,
+            database,
+            mappings=[entry for entry in mappings if newest.get(entry.dataset_id) is not None],
+            link_types=link_types,
+            refusal=refusal,
+            seen=seen,
+        ),
+    )
 
 
 def _observed_mapping(entry: ClassMapping, version: DatasetVersion | None, gate: Gate) -> ObservedMapping:
-    check = gate(entry, version) if version is not None else None
-    refusal = check.message if check is not None and check.status == FAIL else ""
+    refusal = _refusal(gate(entry, version)) if version is not None else ""
     return ObservedMapping(entry.mapping_id, entry.version, entry.dataset_id, entry.branch, entry.class_id, refusal)
+
+
+def _refusal(check: GateCheck) -> str:
+    return check.message if check.status == FAIL else ""
 
 
 def _observed_link_type(registry: Registry, entry: LinkType) -> ObservedLinkType:

@@ -18,6 +18,7 @@ from spice_core.bootstrap import Platform, objectify
 from spice_core.domain.datasets import ObjectifyRun
 from spice_core.domain.gates import FAIL
 from spice_core.domain.shards import Shards
+from spice_core.services.fit_mappings import MappingFit
 from spice_core.services.keep_gates import Gates
 
 ACTOR = "dagster"
@@ -87,6 +88,7 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
 def admitted(parts: Platform, database: str, mapping_ids: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return which mappings run by themselves on the newest versions, and why others do not: gates, or somebody, said no."""
     gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
+    fit = MappingFit(settled=parts.commands.settled, registry=parts.registry)
     known = {mapping.mapping_id: mapping for mapping in parts.registry.mappings(database)}
     ready: list[str] = []
     refused: list[str] = []
@@ -95,9 +97,12 @@ def admitted(parts: Platform, database: str, mapping_ids: Sequence[str]) -> tupl
         if mapping is None:
             refused.append(f"mapping {mapping_id} was deleted meanwhile")
         elif mapping.auto_run:
-            check = gates.schema(mapping, newest_version(parts.registry, database, mapping.dataset_id))
+            version = newest_version(parts.registry, database, mapping.dataset_id)
+            check = gates.schema(mapping, version)
             if check.status == FAIL:
                 refused.append(check.message)
+            elif misfit := fit.refusal(mapping, version):
+                refused.append(misfit)
             else:
                 ready.append(mapping_id)
     return ready, refused
