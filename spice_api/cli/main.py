@@ -33,6 +33,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("connector", "spice_api.cli.connector:app", "Take Google Sheets and SQL databases as sources of datasets."),
     ("query", "spice_api.cli.query:query", "Ask the graph, over any number of hops."),
     ("why", "spice_api.cli.why:why", "Explain why a node or an edge is there."),
+    ("ontology", "spice_api.cli.ontology:app", "List and show classes; migrate one whose primary key changes."),
     ("log", "spice_api.cli.log:app", "Verify, follow and read the event log."),
     ("check", "spice_api.cli.check:check", "Replay the log into empty stores and compare them with the live ones."),
     ("rebuild", "spice_api.cli.rebuild:app", "Build projections anew from the log, and compare."),

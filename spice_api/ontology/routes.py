@@ -24,7 +24,7 @@ MigrationQuery = Annotated[
     Literal["reset_edits", "id_remap"] | None,
     Query(
         description="What becomes of instances whose ids change: `id_remap` moves them with their links and edits to the ids "
-        "that their values of the new key make; `reset_edits` deletes them with their edits: run their mappings again afterwards."
+        "that their values of the new key make; `reset_edits` deletes them with their edits; their mappings make them again."
     ),
 ]
 

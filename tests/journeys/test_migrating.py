@@ -1,5 +1,7 @@
 """A class whose key changes over HTTP: refused with counts, planned, and done in both ways; the log makes the same again."""
 
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -112,3 +114,46 @@ def test_objects_are_made_again_after_a_reset(bff: httpx2.Client, running: Runni
     assert bff.get("/objectify/edits", params=about).json()["data"]["edits"] == []
     code, said = running.spice("check", "--db", database)
     assert code == 0, said
+
+
+def test_the_command_line_shows_the_plan_and_migrates(
+    bff: httpx2.Client, running: Running, school: tuple[str, str, str], tmp_path: Path
+) -> None:
+    database, _, mapping = school
+    code, said = running.spice("ontology", "show", database, "Student", "--json")
+    shown = json.loads(said)
+    assert (code, [item["name"] for item in shown["properties"]]) == (0, ["student_id", "mail", "nick"])
+    by_mail, by_nick = tmp_path / "mail.json", tmp_path / "nick.json"
+    by_mail.write_text(json.dumps(BY_MAIL))
+    nick = {"name": "nick", "type": "string", "primaryKey": True}
+    by_nick.write_text(
+        json.dumps({**STUDENT, "properties": [*BY_MAIL["properties"][:1], {"name": "mail", "type": "string"}, nick]})
+    )
+    words = ("ontology", "migrate", database, "Student", "--definition")
+
+    code, said = running.spice(*words, str(by_mail))
+    assert (code, "2 instances, 2 of which id_remap gives another id" in said, mapping in said) == (0, True, True), said
+    code, said = running.spice(*words, str(by_mail), "--json")
+    assert (code, json.loads(said)["objects"], json.loads(said)["edits"]) == (0, 2, 1)
+    code, said = running.spice(*words, str(by_nick), "--as", "id_remap", "--yes")
+    assert (code, "key_missing: 1" in said, "Student/s2" in said) == (1, True, True), said
+    code, said = running.spice(*words, str(by_mail), "--as", "id_remap")
+    assert (code, "add --yes" in said) == (2, True), said
+
+    code, said = running.spice(*words, str(by_mail), "--as", "id_remap", "--yes")
+    assert (code, "2 instances got another id; 1 links, 1 objects that link to them" in said) == (0, True), said
+    assert visited(bff, database) == ["Student/ann@x", "Visit/v1"]
+    code, said = running.spice(*words, str(by_mail))
+    assert (code, "the change needs no migration" in said) == (0, True), said
+    code, said = running.spice("ontology", "list", database, "--json")
+    assert [(row["class_id"], row["primary_key"], row["instances"]) for row in json.loads(said)] == [
+        ("Student", ["mail"], 2),
+        ("Visit", ["visit_id"], 1),
+    ]
+    by_id = tmp_path / "id.json"
+    by_id.write_text(json.dumps(STUDENT))
+    code, said = running.spice(*words[:-1], "--definition", str(by_id), "--as", "reset_edits", "--yes", "--json")
+    told = json.loads(said)
+    assert (code, told["status"], told["result"]["migration"]["deleted"]) == (0, "COMPLETED", 2), said
+    code, said = running.spice("ontology", "show", "no_such", "Student")
+    assert code == 1, said

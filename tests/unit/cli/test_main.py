@@ -29,6 +29,7 @@ GROUPS = {
         "authorize",
         "rotate-secrets",
     ],
+    "ontology": ["list", "show", "migrate"],
     "log": ["verify", "tail", "show", "stats"],
     "rebuild": ["search", "ledger", "graph", "read-models"],
     "dead-letters": ["list", "show", "retry", "discard"],
