@@ -156,3 +156,29 @@ def test_columns_cut_out_of_a_large_text_are_kept_by_value_too(tmp_path: Path):
         ("__rejects", "VARCHAR"),
     ]
     assert table.row_count == 90_000
+
+
+def test_rows_that_several_cores_read_stand_in_the_order_of_the_text(engine: TableEngine, tmp_path: Path):
+    source = tmp_path / "long.csv"
+    with source.open("w") as file:
+        file.write("id,word,file_row_number\n")
+        file.writelines(f'{number},"{"a" * (number % 120)}",7\n' for number in range(1, 400_001))
+    assert source.stat().st_size > 3 * 8_000_000  # what DuckDB gives one core at a time
+    table = engine.read_text_table(source, _DIALECT, into=tmp_path / "named.parquet")
+    assert in_order(table) == (400_000, 0)
+    source.write_text(source.read_text().replace("file_row_number", "n", 1).replace("\n399999,", "\n399999,1,1,"))
+    table = engine.read_text_table(source, _DIALECT, into=tmp_path / "placed.parquet")
+    assert stored(table.path) == {"__row": "BIGINT", "id": "BIGINT", "word": "VARCHAR", "n": "BIGINT", "__rejects": "VARCHAR"}
+    assert (in_order(table), [reject.line for reject in table.rejects]) == ((399_999, 1), [400_000])
+    assert [row for batch in engine.rows(table.path, ["__row", "id"], offset=3, limit=2) for row in batch] == [
+        {"__row": 4, "id": 4},
+        {"__row": 5, "id": 5},
+    ]
+
+
+def in_order(table: TextTable) -> tuple[int, int]:
+    """How many rows there are, and how many have another number than their `id`."""
+    with duckdb.connect() as connection:
+        query = f"SELECT count(*), count_if(__row <> id) FROM {parquet(table.path)}"  # noqa: S608 - its own
+        rows, others = connection.execute(query).fetchall()[0]
+    return rows, others

@@ -1,13 +1,18 @@
 """DuckDB connections that reach the named files and nothing else."""
+# ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq  # type: ignore[import-untyped] # has no types
 
 from spice_core.errors import UnreadableFile
 
+ROW = "__row"
+PLACE = "file_row_number"
+"""A row's place in its Parquet file, from 0: DuckDB gives it to whoever asks for a column of that name."""
 _CONFIG = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -66,13 +71,27 @@ def name(text: str) -> str:
 
 
 def parquet(path: Path) -> str:
-    """Return the SQL that reads a Parquet file."""
+    """Return the SQL that reads a table in Parquet with `__row`: a column of the file, or the row's place where it has none."""
+    return f"(SELECT {_row_of(path)}* FROM {parquet_file(path)})"
+
+
+def placed_parquet(path: Path) -> str:
+    """Return the SQL of `parquet` with `PLACE`."""
+    return f"(SELECT {_row_of(path)}* FROM read_parquet({literal(str(path))}, {PLACE} = true))"
+
+
+def parquet_file(path: Path) -> str:
+    """Return the SQL that reads a Parquet file as it is."""
     return f"read_parquet({literal(str(path))})"
 
 
 def copy_to(query: str, into: Path) -> str:
     """Return the SQL that writes `query` to a Parquet file, in the query's order."""
     return f"COPY ({query}) TO {literal(str(into))} (FORMAT parquet, COMPRESSION snappy, USE_TMP_FILE false)"
+
+
+def _row_of(path: Path) -> str:
+    return "" if ROW in pq.read_schema(path).names else f"{PLACE} + 1 AS {ROW}, "
 
 
 def _listed(paths: Collection[Path]) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables
-from spice_core.adapters.duckdb.connections import literal, name
+from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables, unique_keys
+from spice_core.adapters.duckdb.connections import name, placed_parquet
 from spice_core.adapters.duckdb.kept_engines import KeptEngines
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import WHOLE, Shards
@@ -42,9 +42,9 @@ class DuckDBTableEngine(TableEngine):
         with self._connect(table) as connection:
             return profiles.profile(connection, table, columns, asked=asked or {})
 
-    def is_unique(self, table: Path, columns: Sequence[str]) -> bool:
+    def unique_keys(self, table: Path, candidates: Sequence[Sequence[str]], *, most: int) -> Sequence[Sequence[str]]:
         with self._connect(table) as connection:
-            return comparisons.is_unique(connection, table, columns)
+            return unique_keys.unique_keys(connection, table, candidates, most)
 
     def cast(self, table: Path, types: Mapping[str, str], *, dialect_of: Mapping[str, Mapping[str, Any]], into: Path) -> int:
         with self._connect(table, into) as connection:
@@ -56,9 +56,8 @@ class DuckDBTableEngine(TableEngine):
         names = ", ".join(name(column) for column in columns)
         page = f"WHERE file_row_number >= {int(offset)}"
         page += "" if limit is None else f" AND file_row_number < {int(offset) + int(limit)}"
-        source = f"read_parquet({literal(str(table))}, file_row_number = true)"
         with self._connect(table) as connection:
-            for rows in batches(connection, f"SELECT {names} FROM {source} {page}", batch):
+            for rows in batches(connection, f"SELECT {names} FROM {placed_parquet(table)} {page}", batch):
                 yield [dict(zip(columns, row, strict=True)) for row in rows]
 
     def rows_of(
