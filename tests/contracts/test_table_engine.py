@@ -12,6 +12,7 @@ import pytest
 
 from spice_core.adapters.duckdb.connections import connect
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
+from spice_core.adapters.duckdb.unique_keys import unique_keys
 from spice_core.domain.shards import WHOLE
 from spice_core.errors import Closed, UnreadableFile
 from spice_core.ports.table_engine import RowChange, TableEngine, TextTable
@@ -248,10 +249,17 @@ def test_one_late_duplicate_or_null_makes_a_long_key_no_key(engine: TableEngine,
     columns = "i, i % 599999 AS late, CASE WHEN i < 599999 THEN i END AS gap, i // 1000 AS a, i % 1000 AS b"
     with duckdb.connect() as connection:
         connection.execute(f"COPY (SELECT {columns} FROM range(600000) r(i)) TO '{table}' (FORMAT parquet)")  # noqa: S608 - its own
-    assert engine.unique_keys(table, [["late"], ["gap"], ["a"], ["late", "gap"], ["i"], ["a", "b"]], most=5) == [
-        ["i"],
-        ["a", "b"],
-    ]
+    candidates = [["late"], ["gap"], ["a"], ["late", "gap"], ["i"], ["a", "b"]]
+    assert engine.unique_keys(table, candidates, most=5) == [["i"], ["a", "b"]]
+    assert engine.unique_keys(table, [], most=5) == []
+
+
+def test_keys_whose_hashes_are_equal_by_chance_are_compared_themselves(tmp_path: Path):
+    table = tmp_path / "long.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT i, i % 599999 AS late FROM range(600000) r(i)) TO '{table}' (FORMAT parquet)")  # noqa: S608 - its own
+        connection.execute("CREATE MACRO hash(value) AS value % 300000")
+        assert unique_keys(connection, table, [["late"], ["i"]], 2) == [["i"]]
 
 
 def test_overlap_counts_rows_whose_reference_is_there(engine: TableEngine, tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from spice_core.adapters.duckdb.connections import name, parquet
+from spice_core.adapters.duckdb.connections import ROW, name, parquet
 
 _FIRST_ROWS = 65_536
 _MANY_ROWS = 500_000
@@ -18,15 +18,17 @@ def unique_keys(
     connection: duckdb.DuckDBPyConnection, table: Path, candidates: Sequence[Sequence[str]], most: int
 ) -> list[Sequence[str]]:
     """Return the first `most` of `candidates` that have no nulls and no duplicates; first rows tell of most that have."""
+    if not candidates:
+        return []
     total = int(connection.execute(f"SELECT count(*) FROM {parquet(table)}").fetchall()[0][0])
     left: Sequence[Sequence[str]] = candidates
     if total > _FIRST_ROWS:
         tried = _names(list(dict.fromkeys(column for columns in candidates for column in columns)))
-        connection.execute(f"CREATE TEMP TABLE first_rows AS SELECT {tried} FROM {parquet(table)} LIMIT {_FIRST_ROWS}")
+        connection.execute(f"CREATE TEMP TABLE first_rows AS SELECT {tried} FROM {parquet(table)} WHERE {ROW} <= {_FIRST_ROWS}")
         left = [columns for columns in left if _differ(connection, f"SELECT {_names(columns)} FROM first_rows", columns)]
         connection.execute("DROP TABLE first_rows")
     if total > _MANY_ROWS:
-        some = f"{parquet(table)} LIMIT {_MANY_ROWS}"
+        some = f"{parquet(table)} WHERE {ROW} <= {_MANY_ROWS}"
         left = [columns for columns in left if _differ(connection, f"SELECT {_names(columns)} FROM {some}", columns)]
     return list(islice(_unique(connection, table, left, total), most))
 
@@ -38,23 +40,20 @@ def _unique(
         if total <= _MANY_ROWS:
             is_unique = _are_unique(connection, table, columns)
         else:
-            is_unique = _is_whole(connection, table, columns) and _have_no_twins(connection, table, columns, total)
+            is_unique = _is_whole(connection, table, columns) and _have_no_twins(connection, table, columns)
         if is_unique:
             yield columns
 
 
-def _have_no_twins(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str], total: int) -> bool:
+def _have_no_twins(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
     """Whether no row repeats, by 64-bit hashes: different ones are of different rows; of equal ones some rows are compared."""
     hashed = f"hash({_names(columns)})"
-    distinct = connection.execute(f"SELECT count(DISTINCT {hashed}) FROM {parquet(table)}").fetchall()[0][0]
-    if distinct == total:
-        return True
     twins = f"SELECT {hashed} AS h FROM {parquet(table)} GROUP BY h HAVING count(*) > 1 LIMIT {_WITNESSES}"
-    shared = ", ".join(str(row[0]) for row in connection.execute(twins).fetchall())
-    among = f"SELECT {_names(columns)} FROM {parquet(table)} WHERE {hashed} IN ({shared})"
-    if not _differ(connection, among, columns):
-        return False
-    return _are_unique(connection, table, columns)
+    shared = [str(row[0]) for row in connection.execute(twins).fetchall()]
+    if not shared:
+        return True
+    among = f"SELECT {_names(columns)} FROM {parquet(table)} WHERE {hashed} IN ({', '.join(shared)})"
+    return _differ(connection, among, columns) and _are_unique(connection, table, columns)
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
