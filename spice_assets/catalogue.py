@@ -36,7 +36,10 @@ class DatasetEntry:
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
-    """One mapping into a class: `key_columns` are the source columns of the class's primary key."""
+    """One mapping into a class: `key_columns` are the source columns of the class's primary key.
+
+    `fields` are the properties and links that it fills, each with its source columns.
+    """
 
     mapping_id: str
     version: int
@@ -44,6 +47,7 @@ class MappingEntry:
     on_missing_target: str
     on_removed_row: str
     key_columns: tuple[str, ...] = ()
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +242,20 @@ def _mapping_entry(mapping: ClassMapping, definition: Mapping[str, Any]) -> Mapp
         on_missing_target=mapping.on_missing_target,
         on_removed_row=mapping.on_removed_row,
         key_columns=tuple(column for name in keys for column in sources.get(name, ())),
+        fields=tuple(sorted(sources.items())),
     )
 
 
 def _class_entry(row: Mapping[str, Any]) -> ClassEntry:
-    mappings = tuple(MappingEntry(**{**entry, "key_columns": tuple(entry["key_columns"])}) for entry in row["mappings"])
+    mappings = tuple(_read_mapping(entry) for entry in row["mappings"])
     labels = tuple((str(name), str(text)) for name, text in row["labels"])
     changed = {"properties": _triples(row["properties"]), "links_to": tuple(row["links_to"]), "mappings": mappings}
     return ClassEntry(**{**row, **changed, "labels": labels})
+
+
+def _read_mapping(row: Mapping[str, Any]) -> MappingEntry:
+    fields = tuple((str(target), tuple(sources)) for target, sources in row.get("fields", ()))
+    return MappingEntry(**{**row, "key_columns": tuple(row["key_columns"]), "fields": fields})
 
 
 def _triples(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, str, bool], ...]:

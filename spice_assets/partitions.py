@@ -23,6 +23,15 @@ def shards_of_run(context: dg.AssetExecutionContext, shards: int) -> Shards:
     return shards_of(map(names.index, context.partition_keys), shards)
 
 
+def figures_of(context: dg.AssetExecutionContext, shards: int) -> str:
+    """Return what the figures of a step are about: Dagster shows those of a run at each of its partitions."""
+    if shards == 1:
+        return "the class"
+    if not (context.has_partition_key or context.has_partition_key_range) or len(context.partition_keys) == shards:
+        return f"all {shards} partitions together"
+    return ", ".join(context.partition_keys) + (" together" if len(context.partition_keys) > 1 else "")
+
+
 def dependencies(keys: Iterable[dg.AssetKey], in_shards: frozenset[dg.AssetKey]) -> list[dg.AssetDep]:
     """Return that something follows `keys`; of those `in_shards` all partitions, since no two are cut at the same places."""
     every = dg.AllPartitionMapping()

@@ -35,6 +35,10 @@ def _class(database: str, branch: str, class_id: str, dataset: str, links_to: tu
         description=f"A {class_id}.",
         properties=(("faa", "string", True),),
         links_to=links_to,
-        mappings=(MappingEntry(f"m-{dataset}", 1, f"{database}:{branch}:{dataset}", "drop_link", "delete", ("faa",)),),
+        mappings=(
+            MappingEntry(
+                f"m-{dataset}", 1, f"{database}:{branch}:{dataset}", "drop_link", "delete", ("faa",), (("faa", ("faa",)),)
+            ),
+        ),
         labels=(("faa", "FAA code"),),
     )

@@ -93,10 +93,10 @@ def test_links_of_the_catalogue_open_in_a_browser():
         assert f"#{anchor}" in operations
 
 
-def test_columns_are_described_by_the_labels_of_properties():
+def test_columns_are_described_by_the_labels_of_properties_and_their_origin():
     graph = graph_of(build(fixed_catalogue()))
     schema = graph.get(dg.AssetKey(["objects", "nyc", "Airport"])).metadata["dagster/column_schema"]
-    assert [(column.name, column.description) for column in schema.columns] == [("faa", "FAA code")]
+    assert [(column.name, column.description) for column in schema.columns] == [("faa", "FAA code, from faa of airports")]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_chain_runs_from_file_to_search_and_reports_what_it_counted(world):
         assert (cities["created"], cities["rejects"], cities["dagster/row_count"]) == (2, 1, 2)
         trips, _ = metadata(result, "objects", "trips", "Trip")
         assert (trips["rows"], trips["created"], trips["links_dropped"]) == (3, 3, 1)
-        assert trips["reasons"] == {"went_to.missing_target": 1}
+        assert [row.data for row in trips["reasons"].records] == [{"reason": "went_to.missing_target", "count": 1}]
+        origin = trips["dagster/column_lineage"].deps_by_column
+        assert origin["paid"] == [dg.TableColumnDep(dg.AssetKey(["dataset", "trips", "trips"]), "paid")]
+        assert [dep.column_name for dep in origin["went_to"]] == ["city"]
         search, _ = metadata(result, "search", "trips", "Trip")
         assert (search["dagster/row_count"], search["missing"], search["different"]) == (3, 0, 0)
 

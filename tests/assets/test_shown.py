@@ -4,19 +4,18 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.utils import is_valid_owner
 
-from spice_assets.columns import lineage_of_copy, lineage_of_mappings
+from spice_assets.catalogue import ClassEntry, MappingEntry
+from spice_assets.columns import lineage_of_copy, lineage_of_mappings, property_schema
 from spice_assets.defs.linking.outcomes import statistics_of, told_of
 from spice_assets.owners import owner_of, owners_of
 from spice_assets.tables import counts_of, table_of, tables_of
-from spice_core.domain.datasets import ClassMapping, FieldMapping
 from spice_core.domain.link_types import LinkRun
 
 DATASET = dg.AssetKey(["dataset", "nyc", "flights"])
 
 
-def mapping(dataset_id: str, **fields: tuple[str, ...]) -> ClassMapping:
-    found = [FieldMapping(target, sources) for target, sources in fields.items()]
-    return ClassMapping("m", "nyc", "main", dataset_id, "Flight", found, schema_hash="x")
+def mapping(dataset_id: str, **fields: tuple[str, ...]) -> MappingEntry:
+    return MappingEntry("m", 1, dataset_id, "drop_link", "delete", fields=tuple(fields.items()))
 
 
 def link_run(result: str, **statistics: int) -> LinkRun:
@@ -50,6 +49,14 @@ def test_columns_come_from_where_mappings_say():
         "flown_by": ["carrier"],
     }
     assert lineage_of_copy(DATASET, ["day"]).deps_by_column == {"day": [dg.TableColumnDep(DATASET, "day")]}
+
+
+def test_a_column_says_what_it_is_called_and_where_it_comes_from():
+    properties = (("id", "string", True), ("day", "date", False), ("note", "string", False))
+    mappings = (mapping("flights", id=("carrier", "flight"), day=("day",)),)
+    entry = ClassEntry("nyc", "main", "Flight", "", properties, (), mappings, labels=(("day", "Day of departure"),))
+    told = {column.name: column.description for column in property_schema(entry, {"flights": DATASET}).columns}
+    assert told == {"id": "from carrier + flight of flights", "day": "Day of departure, from day of flights", "note": None}
 
 
 def test_counts_that_every_run_has_are_plotted_as_zero():

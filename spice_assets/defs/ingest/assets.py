@@ -8,7 +8,7 @@ import dagster as dg
 from spice_assets.catalogue import DatasetEntry
 from spice_assets.links import Links
 from spice_assets.names import DATASET, RAW, asset_key, group_name, op_name
-from spice_assets.owners import TEAM, owners_of
+from spice_assets.owners import owners_of
 from spice_assets.resources import PlatformSource
 from spice_assets.tables import tables_of
 from spice_core.bootstrap import Platform
@@ -17,7 +17,6 @@ from spice_core.errors import DatasetNotFound
 from spice_core.ports.registry import Registry
 from spice_core.services.read_datasets import ReadDatasets
 
-OWNER = TEAM
 _REJECTS = 10
 
 

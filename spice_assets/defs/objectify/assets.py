@@ -1,17 +1,19 @@
 """`objects/…`: the instances of a class, made of the rows of its datasets."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from spice_assets.catalogue import Catalogue, ClassEntry
-from spice_assets.defs.ingest.assets import OWNER, newest_version
+from spice_assets.columns import lineage_of_mappings, property_schema
+from spice_assets.defs.ingest.assets import newest_version
 from spice_assets.defs.ingest.sensors import refusal_of
+from spice_assets.defs.objectify.outcomes import counted, reasons_and_samples, told_of
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC, DATASET, OBJECTS, asset_key, group_name, op_name
-from spice_assets.partitions import partitions_of, shards_of_run
+from spice_assets.owners import TEAM
+from spice_assets.partitions import figures_of, partitions_of, shards_of_run
 from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform, objectify
@@ -22,7 +24,6 @@ from spice_core.services.fit_mappings import MappingFit
 from spice_core.services.keep_gates import Gates
 
 ACTOR = "dagster"
-_SAMPLES = 10
 
 
 def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: Sequence[dg.AssetDep]) -> dg.AssetsDefinition:
@@ -30,20 +31,21 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
     key = asset_key(OBJECTS, entry.database, entry.branch, entry.class_id)
     names = {dataset.dataset_id: dataset for dataset in catalogue.datasets}
     sources = [names[mapping.dataset_id] for mapping in entry.mappings if mapping.dataset_id in names]
-    datasets = {asset_key(DATASET, source.database, source.branch, source.name): None for source in sources}
-    labels = dict(entry.labels)
+    datasets = {source.dataset_id: asset_key(DATASET, source.database, source.branch, source.name) for source in sources}
+    lineage = lineage_of_mappings(entry.mappings, datasets)
     policies = sorted({mapping.on_missing_target for mapping in entry.mappings})
     spec = dg.AssetSpec(
         key,
-        deps=[*datasets, *after],
+        deps=[*datasets.values(), *after],
         group_name=group_name(entry.database, OBJECTS),
         description=(
-            f"The instances of class {entry.class_id} in the graph, on branch {entry.branch} of database {entry.database}.\n\n"
-            f"{_told(entry.description)}Grain: one instance per primary key.\n\nFreshness: follows each dataset version; only "
+            f"The instances of {entry.class_id} in the graph.\n\n{_told(entry.description)}"
+            f"Place: branch {entry.branch} of database {entry.database}.\n\n"
+            f"Grain: one instance per primary key.\n\nFreshness: follows each dataset version; only "
             f"rows that changed become commands.\n\nLinks to missing targets: {', '.join(policies) or 'none'}."
         ),
         kinds={"graph", "postgres"},
-        owners=[OWNER],
+        owners=[TEAM],
         skippable=True,
         partitions_def=partitions_of(entry.shards),
         code_version=" ".join(f"{mapping.mapping_id}:{mapping.version}" for mapping in entry.mappings) or None,
@@ -51,14 +53,7 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
             "api": links.instances(),
             "runs": links.objectify_runs(),
             "gates": links.gates(),
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(
-                        name, kind, description=labels.get(name), constraints=dg.TableColumnConstraints(nullable=not required)
-                    )
-                    for name, kind, required in entry.properties
-                ]
-            ),
+            "dagster/column_schema": property_schema(entry, datasets),
         },
     )
 
@@ -80,7 +75,7 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
                     return
             shards = shards_of_run(context, entry.shards)
             runs = [_objectify(parts, entry, mapping_id, shards, context.log.info) for mapping_id in mapping_ids]
-            yield _report(parts, entry, runs)
+            yield _report(parts, entry, runs, lineage=lineage, figures_of=figures_of(context, entry.shards))
 
     return objects
 
@@ -123,40 +118,20 @@ def _objectify(parts: Platform, entry: ClassEntry, mapping_id: str, shards: Shar
     )
     log("mapping %s: %s rows, %s rejected, %.1f s", run.mapping_id, run.rows, run.rejected, run.seconds)
     if run.state != "succeeded":
-        reasons = dict(run.reasons)
-        raise dg.Failure(f"mapping {mapping_id} failed: {reasons}", metadata={"reasons": reasons, "samples": _samples([run])})
+        raise dg.Failure(told_of(run), metadata=reasons_and_samples([run]))
     return run
 
 
-def _report(parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun]) -> dg.MaterializeResult[Any]:
+def _report(
+    parts: Platform, entry: ClassEntry, runs: Sequence[ObjectifyRun], *, lineage: dg.TableColumnLineage, figures_of: str
+) -> dg.MaterializeResult[Any]:
     view = parts.graph.view(entry.database, entry.branch)
-    seconds = sum(run.seconds for run in runs)
-    rows = sum(run.rows for run in runs)
-    reasons: Counter[str] = Counter()
-    for run in runs:
-        reasons.update(run.reasons)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": view.count([entry.class_id]),
-            "rows": rows,
-            "created": sum(run.created for run in runs),
-            "updated": sum(run.updated for run in runs),
-            "deleted": sum(run.deleted for run in runs),
-            "unchanged": sum(run.unchanged for run in runs),
-            "rejects": sum(run.rejected for run in runs),
-            "conflicts": sum(run.edits_kept + run.edits_overwritten for run in runs),
-            "edits_kept": sum(run.edits_kept for run in runs),
-            "edits_overwritten": sum(run.edits_overwritten for run in runs),
-            "links_dropped": sum(run.links_dropped for run in runs),
-            "reasons": dict(reasons),
-            "samples": _samples(runs),
-            "seconds": seconds,
-            "rows_per_second": rows / seconds if seconds else 0.0,
-            "runs": [run.run_id for run in runs],
+            "dagster/column_lineage": lineage,
+            **counted(runs),
+            "figures_of": figures_of,
         },
         data_version=dg.DataVersion(view.commit.id),
     )
-
-
-def _samples(runs: Sequence[ObjectifyRun]) -> list[dict[str, Any]]:
-    return [dict(sample) for run in runs for sample in run.samples][:_SAMPLES]

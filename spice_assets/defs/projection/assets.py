@@ -10,7 +10,7 @@ from spice_assets.columns import lineage_of_copy, property_schema
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
 from spice_assets.owners import TEAM
-from spice_assets.partitions import partitions_of, shards_of_run
+from spice_assets.partitions import figures_of, partitions_of, shards_of_run
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
 from spice_core.domain.shards import WHOLE, Shards
@@ -62,6 +62,7 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
                 "waited_seconds": round(waited, 3),
                 "seconds": round(parts.clock.monotonic() - started, 3),
                 "commit": commit.id,
+                "figures_of": figures_of(context, entry.shards),
             },
             data_version=dg.DataVersion(commit.id),
         )
