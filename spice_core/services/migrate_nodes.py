@@ -19,10 +19,10 @@ from spice_core.domain.resolution import Ontology
 from spice_core.errors import BreaksInstances, InvalidInstance, TooLarge
 from spice_core.ports.graph_store import GraphView
 
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 """The instances of one migration, those that link to them included: they are one commit, made in memory."""
 
-MAX_BYTES = 128 << 20
+MAX_BYTES = 32 << 20
 """Of their documents as JSON, for the same reason."""
 
 FIRST_PEOPLE = 1_000

@@ -10,7 +10,7 @@ from spice_core.domain.class_migrations import ID_REMAP, RESET_EDITS
 from spice_core.domain.commands import CommandType
 from spice_core.domain.graph import Direction, Node
 from spice_core.errors import OptimisticConcurrencyConflict
-from spice_core.services import tell_outcomes
+from spice_core.services import migrate_nodes, tell_outcomes
 from spice_core.services.project_statuses import status_change
 from spice_core.services.rebuild_graph import GraphRebuilder
 from tests.write_path import Crash, WritePath, a_class, text
@@ -177,6 +177,20 @@ def test_objects_without_a_value_of_their_own_refuse_the_whole_migration(
     assert refusal["details"]["problems"] == {problem: 1}
     assert refusal["details"]["samples"][0]["instance"] == "Person/2"
     assert (nodes(path), path.graph.view("shop").commit) == (before, commit)
+
+
+@pytest.mark.parametrize("how", [ID_REMAP, RESET_EDITS])
+@pytest.mark.parametrize(("bound", "value"), [("MAX_NODES", 2), ("MAX_NODES", 1), ("MAX_BYTES", 50)])
+def test_more_than_one_commit_in_memory_may_be_is_refused_whole(
+    path: WritePath, how: str, bound: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people, and the order that links to them."""
+    before = nodes(path)
+    monkeypatch.setattr(migrate_nodes, bound, value)
+    command = migrate(path, how)
+    path.settle()
+    assert path.outcome(command) == "COMMAND_FAILED:too_large"
+    assert nodes(path) == before
 
 
 def test_a_reset_deletes_the_objects_and_the_links_to_them(path: WritePath) -> None:
