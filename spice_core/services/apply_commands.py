@@ -184,7 +184,7 @@ class GraphHandler(Handler):
         outcomes, _ = self._decide(database, view, read_ontology(view), run)
         wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
         self._check_held(database, commit, wanted)
-        tell(self._log, database, events_of(wanted, commit=commit.id))
+        tell(self._log, database, events_of(wanted, commit=commit.id), is_again=True)
 
     def _check_held(self, database: str, commit: Commit, outcomes: Sequence[Outcome]) -> None:
         """Raise `Conflict` where `commit` lacks what a command changes: it was left out, and must not be told as done."""

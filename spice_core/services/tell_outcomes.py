@@ -12,8 +12,10 @@ _PATIENCE_SECONDS = 20.0
 _PAUSE_SECONDS = 0.1
 
 
-def tell(log: EventLog, database: str, events: Iterable[Event]) -> None:
+def tell(log: EventLog, database: str, events: Iterable[Event], *, is_again: bool = False) -> None:
     """Append `events` in order, a part at a time; they are taken as they are needed.
+
+    `is_again`: some may be in the log. Those are left out: an append of an event that is there reads its segment, for each event.
 
     A part that is larger than one append may be is cut. A ledger that trails too far is folded first, and waited for: who gave
     up would have to decide all of the run again, to append the rest.
@@ -25,7 +27,9 @@ def tell(log: EventLog, database: str, events: Iterable[Event]) -> None:
     """
     pending = iter(events)
     while part := list(islice(pending, _PART)):
-        _append(log, database, part)
+        held = log.holds(database, [event.event_id for event in part]) if is_again else frozenset()
+        if lacking := [event for event in part if event.event_id not in held]:
+            _append(log, database, lacking)
 
 
 def _append(log: EventLog, database: str, part: Sequence[Event]) -> None:

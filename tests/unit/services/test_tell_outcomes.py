@@ -93,3 +93,19 @@ def test_events_are_made_as_they_are_appended() -> None:
 
     tell(log, "shop", events())
     assert len(told(log)) == len(made) == 10_001
+
+
+def test_what_was_told_before_is_not_appended_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = a_log()
+    tell(log, "shop", [event(number) for number in range(1, 5)])
+    sent: list[int] = []
+    append = log.append
+
+    def counted(database: str, events: list[Event]) -> object:
+        sent.append(len(events))
+        return append(database, events)
+
+    monkeypatch.setattr(log, "append", counted)
+    tell(log, "shop", [event(number) for number in range(1, 9)], is_again=True)
+    tell(log, "shop", [event(number) for number in range(1, 9)], is_again=True)
+    assert (sent, told(log)) == ([4], [f"e{number}" for number in range(1, 9)])
