@@ -198,6 +198,17 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
     barrier = ReadBarrier(log=world.log, work=world.work, clock=world.clock, seconds=30)
     with dg.instance_for_test() as instance:
         assert materialize(world, instance).success
+        strict = replace(wanted, spec=replace(wanted.spec, dangling_policy="FAIL"))
+        LinkTypes(commands=world.commands, registry=world.registry).save(strict)
+        assert barrier.wait("trips", "graph", "registry") == []
+        refused = materialize(world, instance, is_selected=lambda key: key.path[0] == "links")
+        assert not refused.success
+        [record] = instance.fetch_observations(dg.AssetKey(["links", "trips", "starts"]), limit=2).records
+        told = record.asset_observation
+        assert told is not None
+        assert told.description.startswith("No link was written: 1 links to instances that do not exist.")
+        assert "dagster/row_count" not in told.metadata
+
         LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
         assert barrier.wait("trips", "graph", "registry") == []
         [observed] = observe(world.registry, ["trips"], None, gate=passes)

@@ -67,7 +67,11 @@ def _stated_keys(parts: Platform, entry: DatasetEntry, version: DatasetVersion) 
 
 def _candidates(version: DatasetVersion) -> dg.AssetCheckResult:
     found = [", ".join(columns) for columns in version.primary_key_candidates]
-    told = f"{'; or '.join(found)} could be a key." if found else "No choice of columns identifies every row: a class has no key."
+    told = (
+        f"{'; or '.join(found)} could be a key."
+        if found
+        else "No choice of columns identifies every row: a class made of it has no key."
+    )
     return dg.AssetCheckResult(
         passed=bool(found),
         severity=dg.AssetCheckSeverity.WARN,
@@ -94,7 +98,9 @@ def _stated_key(check: KeyCheck) -> dict[str, Any]:
 
 
 def _told_of_keys(problems: Sequence[Mapping[str, Any]], *, is_blocking: bool) -> str:
-    told = "; ".join(f"{row['columns']}: {row['without']:,} rows without, {row['repeated']:,} repeated" for row in problems)
+    told = "; ".join(
+        f"{row['columns']}: {row['without']:,} rows without it, {row['repeated']:,} that repeat one" for row in problems
+    )
     if is_blocking:
         return f"{told}. A stated key is broken, so nothing follows. Upload a file that keeps to it, or delete the key."
     return f"{told}. Such rows become no instances. Upload a corrected file, or save the mapping with other key columns."

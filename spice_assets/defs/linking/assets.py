@@ -54,7 +54,8 @@ def link_asset(entry: LinkEntry, links: Links, *, known: frozenset[dg.AssetKey])
             context.log_event(dg.AssetObservation(key, description=told_of(run), metadata=_metadata(run)))
             raise dg.Failure(f"link type {entry.name}: {told_of(run)}")
         commit = parts.graph.view(entry.database, entry.branch).commit
-        return dg.MaterializeResult(metadata=_metadata(run), data_version=dg.DataVersion(commit.id))
+        rows = {"dagster/row_count": run.statistics.get("links", 0)}
+        return dg.MaterializeResult(metadata={**rows, **_metadata(run)}, data_version=dg.DataVersion(commit.id))
 
     return made_links
 
@@ -81,7 +82,6 @@ def _origin(entry: LinkEntry) -> str:
 def _metadata(run: LinkRun) -> dict[str, Any]:
     return {
         **statistics_of(run),
-        "dagster/row_count": run.statistics.get("links", 0),
         "result": run.result or run.state,
         **tables_of(samples=run.samples[:_SAMPLES]),
         "seconds": round(run.seconds, 3),
