@@ -1,8 +1,11 @@
 """From a file that comes in to registered dataset versions, once per idempotency key."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from spice_core.domain.commands import Command
@@ -71,7 +74,7 @@ class Retyping:
 
 
 class IngestDataset:
-    """Takes files in: on record before work starts, bytes kept before they are read, all versions of a file or none.
+    """Takes files in: on record before work starts, bytes kept before what is read of them, all versions of a file or none.
 
     What dies where: before RECEIVED nothing happened; before RAW_COMMITTED the sender has to come again; after that whoever
     comes next (the sender's retry, or reconciliation) goes on with the kept bytes; the versions and PUBLISHED are one append.
@@ -170,7 +173,7 @@ class IngestDataset:
                 return self.requests.save(failed(found, code="gave_up", message=message, at=self._clock.now()))
             found = self.requests.save(replace(found, resumed=found.resumed + 1))
             try:
-                return self._published(found)
+                return self._published(found, lambda folder: self._built(found, self._raw_file(found), folder))
             except SpiceError as error:
                 if error.retryable:
                     raise
@@ -219,13 +222,20 @@ class IngestDataset:
             case IngestState.PUBLISHED:
                 return found
             case IngestState.RAW_COMMITTED:
-                return self._published(found, raw.spool)
+                return self._published(found, partial(self._built, found, raw.spool))
             case IngestState.FAILED:
                 found = self._again(found, raw)
             case IngestState.RECEIVED if found.sequence:
                 found = replace(found, attempts=found.attempts + 1)
         received = self.requests.save(found)
-        return self._published(self._kept(received, raw), raw.spool)
+        with self._reading(received, raw) as built:
+            return self._published(self._kept(received, raw), lambda _: built.result())
+
+    @contextmanager
+    def _reading(self, received: IngestRequest, raw: RawUpload) -> Iterator[Future[BuiltFile]]:
+        """Read the bytes while they are being kept. What is read of them goes nowhere before they are."""
+        with self._workshop.folder() as folder, ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
+            yield pool.submit(copy_context().run, self._built, received, raw.spool, folder)
 
     def _kept(self, received: IngestRequest, raw: RawUpload) -> IngestRequest:
         request, store = received.request, self._datasets
@@ -240,11 +250,11 @@ class IngestDataset:
         )
         return self.requests.save(replace(received, state=IngestState.RAW_COMMITTED, raw_commit=commit.commit_id))
 
-    def _published(self, kept: IngestRequest, spool: Path | None = None) -> IngestRequest:
-        """Read and register kept bytes. An error that a retry cannot mend makes the request FAILED, and is raised."""
+    def _published(self, kept: IngestRequest, build: Callable[[Path], BuiltFile]) -> IngestRequest:
+        """Register what `build` makes of kept bytes. An error that no retry can mend makes the request FAILED, and is raised."""
         try:
             with self._workshop.folder() as folder:
-                built = self._built(kept, spool or self._raw_file(kept), folder)
+                built = build(folder)
                 actor = kept.request.actor
                 made = self._publish.publish(
                     Publication(kept, built, kept.request_id, actor, lambda made: [self.requests.draft(self._done(kept, made))])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from spice_core.domain.ingest_requests import IngestRequest, IngestState, UploadRequest
-from spice_core.errors import Conflict, IdempotencyMismatch, LedgerUnavailable, StoreUnavailable, UnreadableFile
+from spice_core.errors import Conflict, IdempotencyMismatch, LedgerUnavailable, LogBehind, StoreUnavailable, UnreadableFile
 from spice_core.services.reconcile_ingest import ReconcileIngest, Reconciliation
 from tests.data_world import DataWorld
 from tests.write_path import Crash
@@ -186,6 +187,26 @@ def test_a_store_that_is_down_leaves_the_request_for_later(world: DataWorld, mon
         world.clock.seconds += 4000
         assert ReconcileIngest(ingest=world.ingest, log=world.path.log).run() == Reconciliation(skipped=1)
     assert reconciled(world) == Reconciliation(published=1)
+
+
+def test_bytes_are_read_while_they_are_kept(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    is_read = Event()
+    build, store = world.ingest._build.build, world.datasets.store
+
+    def built(*arguments: Any, **options: Any) -> Any:
+        found = build(*arguments, **options)
+        is_read.set()
+        return found
+
+    def stored(*arguments: Any, **options: Any) -> Any:
+        assert is_read.wait(30)
+        return store(*arguments, **options)
+
+    monkeypatch.setattr(world.ingest._build, "build", built)
+    monkeypatch.setattr(world.datasets, "store", stored)
+    with suppress(LogBehind):
+        world.ingest.run(request(), [PEOPLE])
+    assert versions(world) == 1
 
 
 def test_while_one_works_on_a_request_another_is_told_to_come_again(world: DataWorld):
