@@ -13,17 +13,18 @@ from rich.progress import Progress
 from spice_api.cli.commands import actor
 from spice_api.cli.report import AsJson, Branch, Database, Limit, console, print_json, print_table, progress
 from spice_api.cli.session import platform
-from spice_core.bootstrap import Platform, ingest_dataset, reconcile_ingest, watch_places
+from spice_api.cli.suggestion import suggest
+from spice_core.bootstrap import Platform, ingest_dataset, read_datasets, reconcile_ingest, watch_places
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
 from spice_core.domain.watched_places import WatchedPlace
 from spice_core.errors import DatasetNotFound, UnreadableFile
 from spice_core.services.ingest_dataset import UploadRequest, dataset_name_of
-from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.reconcile_ingest import LIMIT, STALE_SECONDS
 from spice_core.services.watch_places import WatchedFile, WatchScan
 
-app = App(name="dataset", help="Upload, list and preview datasets.")
+app = App(name="dataset", help="Upload, list and preview datasets; make classes of them.")
+app.command(suggest)
 _CHUNK = 1 << 20
 
 
@@ -148,8 +149,7 @@ def preview(name: str, *, db: Database, branch: Branch = naming.MAIN, limit: Lim
     """Show the first rows of a dataset's newest version, as they were typed."""
     with platform() as parts:
         version = _newest(parts, db, branch, name)
-        reader = ReadDatasets(datasets=parts.datasets, tables=parts.tables, registry=parts.registry)
-        rows = reader.preview(db, version.version_id, limit=limit)
+        rows = read_datasets(parts).preview(db, version.version_id, limit=limit)
     if as_json:
         print_json({"version": version, "rows": rows})
     else:

@@ -29,7 +29,7 @@ _COMMANDS: Sequence[tuple[str, str, str]] = (
     ("api", "spice_api.cli.api:api", "Run one of the apps: oms, bff or funnel."),
     ("worker", "spice_api.cli.worker:worker", "Run workers: graph, search, read-models, registry, connectors, relay, or all."),
     ("db", "spice_api.cli.db:app", "List, create and delete databases."),
-    ("dataset", "spice_api.cli.dataset:app", "Upload, list and preview datasets."),
+    ("dataset", "spice_api.cli.dataset:app", "Upload, list and preview datasets; make classes of them."),
     ("connector", "spice_api.cli.connector:app", "Take Google Sheets and SQL databases as sources of datasets."),
     ("query", "spice_api.cli.query:query", "Ask the graph, over any number of hops."),
     ("why", "spice_api.cli.why:why", "Explain why a node or an edge is there."),

@@ -9,7 +9,7 @@ import orjson
 from cyclopts import App, Parameter
 
 from spice_api.cli.commands import Wait, actor, outcome, report_outcome
-from spice_api.cli.report import AsJson, Branch, console, print_json, print_table, shown
+from spice_api.cli.report import AsJson, Branch, Database, console, print_json, print_table, shown
 from spice_api.cli.session import platform
 from spice_core.bootstrap import Platform, class_changes
 from spice_core.domain import naming
@@ -29,16 +29,15 @@ _WAYS: Mapping[Migration, str] = {
     RESET_EDITS: "delete the instances with their edits and the links to them; their mappings make them again",
 }
 
-Place = Annotated[str, Parameter(help="The database.")]
 ClassName = Annotated[str, Parameter(help="The class.")]
 
 
 @app.command(name="list")
-def list_classes(database: Place, *, branch: Branch = naming.MAIN, as_json: AsJson = False) -> int:
+def list_classes(*, db: Database, branch: Branch = naming.MAIN, as_json: AsJson = False) -> int:
     """List the classes of a branch with their keys, and how many instances each has."""
     with platform() as parts:
-        ontology = _ontology(parts, database, branch)
-        view = parts.commands.settled.view(database, branch)
+        ontology = _ontology(parts, db, branch)
+        view = parts.commands.settled.view(db, branch)
         rows = [
             {
                 "class_id": name,
@@ -53,7 +52,7 @@ def list_classes(database: Place, *, branch: Branch = naming.MAIN, as_json: AsJs
     if as_json:
         print_json(rows)
     elif not rows:
-        console().print(f"{shown(database)} has no classes on branch {shown(branch)}")
+        console().print(f"{shown(db)} has no classes on branch {shown(branch)}")
     else:
         columns = ["class", "parent", "key", "properties", "relationships", "instances"]
         print_table(columns, [[_key(value) if isinstance(value, list) else value for value in row.values()] for row in rows])
@@ -61,11 +60,11 @@ def list_classes(database: Place, *, branch: Branch = naming.MAIN, as_json: AsJs
 
 
 @app.command
-def show(database: Place, class_id: ClassName, *, branch: Branch = naming.MAIN, as_json: AsJson = False) -> int:
+def show(class_id: ClassName, *, db: Database, branch: Branch = naming.MAIN, as_json: AsJson = False) -> int:
     """Show a class with what it inherits. `--json` prints its own definition: edit it, and hand it to `migrate`."""
     with platform() as parts:
-        resolved = _ontology(parts, database, branch).resolve(class_id)
-        count = parts.commands.settled.view(database, branch).count([class_id])
+        resolved = _ontology(parts, db, branch).resolve(class_id)
+        count = parts.commands.settled.view(db, branch).count([class_id])
     if as_json:
         print_json(class_to_json(resolved.definition))
     else:
@@ -75,9 +74,9 @@ def show(database: Place, class_id: ClassName, *, branch: Branch = naming.MAIN, 
 
 @app.command
 def migrate(
-    database: Place,
     class_id: ClassName,
     *,
+    db: Database,
     definition: Annotated[
         str, Parameter(help="The file with the new definition as JSON (`spice ontology show --json`); - reads it.")
     ],
@@ -99,9 +98,9 @@ def migrate(
     if way is not None and not yes and (as_json or definition == _STANDARD_INPUT or not sys.stdin.isatty()):
         raise InvalidInput("there is nobody to ask: add --yes to do it, or leave --as away to see the plan")
     with platform() as parts:
-        plan = class_changes(parts).plan(database, branch, class_id, wanted)
+        plan = class_changes(parts).plan(db, branch, class_id, wanted)
         if way is None or not as_json:
-            _tell(plan, database, branch, is_json=as_json)
+            _tell(plan, db, branch, is_json=as_json)
         if way is None:
             return 0
         if any(found.migration == way and not found.is_possible for found in plan.ways):
@@ -110,7 +109,7 @@ def migrate(
             return 1
         if not yes and input(f"{way}: {_WAYS[way]}. Type the name of the class to do it: ") != class_id:
             return 1
-        status = _apply(parts, database, branch, wanted, plan=plan, way=way, wait=wait)
+        status = _apply(parts, db, branch, wanted, plan=plan, way=way, wait=wait)
     return _report(plan, way, status, as_json=as_json)
 
 

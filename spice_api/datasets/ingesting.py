@@ -6,7 +6,7 @@ from fastapi import Depends, Header, Request
 
 from spice_api.dependencies import PlatformDep
 from spice_api.edge import edge_of
-from spice_core.bootstrap import correct_columns, ingest_dataset, reconcile_ingest
+from spice_core.bootstrap import correct_columns, ingest_dataset, read_datasets, reconcile_ingest, suggest_mapping
 from spice_core.errors import InvalidInput
 from spice_core.services.correct_columns import CorrectColumns
 from spice_core.services.ingest_dataset import IngestDataset
@@ -25,15 +25,15 @@ IngestDep = Annotated[IngestDataset, Depends(ingest_of)]
 
 async def reader_of(platform: PlatformDep) -> ReadDatasets:
     """Return what reads versions."""
-    return ReadDatasets(datasets=platform.datasets, tables=platform.tables, registry=platform.registry)
+    return read_datasets(platform)
 
 
 ReaderDep = Annotated[ReadDatasets, Depends(reader_of)]
 
 
-async def suggest_of(platform: PlatformDep, reading: ReaderDep) -> SuggestMapping:
+async def suggest_of(platform: PlatformDep) -> SuggestMapping:
     """Return what suggests classes and mappings."""
-    return SuggestMapping(registry=platform.registry, reading=reading, tables=platform.tables, commands=platform.commands)
+    return suggest_mapping(platform)
 
 
 async def correct_of(platform: PlatformDep, ingest: IngestDep) -> CorrectColumns:

@@ -2,7 +2,14 @@
 
 from spice_core.bootstrap.connectors import authorize_connections, connection_commands, sync_connectors
 from spice_core.bootstrap.engines import event_publisher
-from spice_core.bootstrap.ingest import correct_columns, ingest_dataset, reconcile_ingest, watch_places
+from spice_core.bootstrap.ingest import (
+    correct_columns,
+    ingest_dataset,
+    read_datasets,
+    reconcile_ingest,
+    suggest_mapping,
+    watch_places,
+)
 from spice_core.bootstrap.inspections import inspect_parts
 from spice_core.bootstrap.objectify import class_changes, link_instances, objectify
 from spice_core.bootstrap.places import (
@@ -35,10 +42,12 @@ __all__ = [
     "objectify",
     "open_store",
     "postgres_directory",
+    "read_datasets",
     "reconcile_ingest",
     "start_infrastructure",
     "state_directory",
     "stop_infrastructure",
+    "suggest_mapping",
     "sync_connectors",
     "watch_places",
 ]

@@ -6,7 +6,9 @@ from spice_core.bootstrap.platform import Platform
 from spice_core.services.correct_columns import CorrectColumns
 from spice_core.services.ingest_dataset import IngestDataset
 from spice_core.services.object_inbox import PREFIX, AnyInbox, ObjectInbox
+from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.reconcile_ingest import ReconcileIngest
+from spice_core.services.suggest_mapping import SuggestMapping
 from spice_core.services.waiting_room import WaitingRoom
 from spice_core.services.watch_places import WatchPlaces
 
@@ -32,6 +34,17 @@ def ingest_dataset(platform: Platform, *, room: WaitingRoom | None = None) -> In
 def correct_columns(platform: Platform, ingest: IngestDataset) -> CorrectColumns:
     """Return the service by which people approve and correct schemas."""
     return CorrectColumns(ingest=ingest, registry=platform.registry, commands=platform.commands)
+
+
+def read_datasets(platform: Platform) -> ReadDatasets:
+    """Return what reads versions."""
+    return ReadDatasets(datasets=platform.datasets, tables=platform.tables, registry=platform.registry)
+
+
+def suggest_mapping(platform: Platform) -> SuggestMapping:
+    """Return what suggests classes and mappings."""
+    reading = read_datasets(platform)
+    return SuggestMapping(registry=platform.registry, reading=reading, tables=platform.tables, commands=platform.commands)
 
 
 def reconcile_ingest(platform: Platform, ingest: IngestDataset) -> ReconcileIngest:

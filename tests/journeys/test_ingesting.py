@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
+from running import Running
 
 CSV = b"product_id,name,price,stock\np1,Shirt,9.50,3\np2,Hat,12.00,\np3,Sock,1.25,100\n"
 TSV = CSV.replace(b",", b"\t")
@@ -195,3 +197,31 @@ def test_a_place_that_the_operator_did_not_allow_is_not_watched(bff: httpx2.Clie
     assert bff.get(url).json()["data"]["places"] == []
     assert bff.get(f"/pipelines/watched-places/inbox/files?db_name={database}").status_code == 404
     assert bff.delete(f"/pipelines/watched-places/inbox?db_name={database}").status_code == 404
+
+
+def test_the_command_line_makes_a_class_of_a_dataset_with_links_to_those_before(
+    bff: httpx2.Client, running: Running, database: str, tmp_path: Path
+) -> None:
+    goods, sales = tmp_path / "goods.csv", tmp_path / "sales.csv"
+    goods.write_bytes(CSV)
+    sales.write_text("sale;product id;sold on\n1;p1;03.03.2024\n2;p3;14.03.2024\n3;p1;14.03.2024\n")
+    mappings: list[dict[str, Any]] = []
+    for path, class_id in ((goods, "Good"), (sales, "Sale")):
+        code, said = running.spice("dataset", "upload", str(path), "--db", database)
+        assert (code, "rows, 0 rejected" in said) == (0, True), said
+        code, said = running.spice("dataset", "suggest", path.stem, "--db", database)
+        assert (code, f"class {class_id}" in said) == (0, True), said
+        code, said = running.spice("dataset", "suggest", path.stem, "--db", database, "--accept", "--json")
+        assert (code, [status["state"] for status in json.loads(said)["accepted"].values()]) == (0, ["COMPLETED"] * 2), said
+        mappings.append(json.loads(said)["mapping"])
+    assert [item["target"] for item in json.loads(said)["class_definition"]["relationships"]] == ["Good"]
+    code, said = running.spice("dataset", "suggest", "sales", "--db", database, "--accept")
+    assert (code, "class of" in said, "done mapping of Sale" in said) == (0, False, True), said
+    for mapping in mappings:
+        place = f"/objectify/datasets/{quote(mapping['dataset_id'], safe='')}/run"
+        done = bff.post(place, json={"mapping_id": mapping["mapping_id"]}, headers={"Prefer": "wait=30"})
+        assert done.json()["status"] == "succeeded", done.text
+    code, said = running.spice("why", "Sale/1", "--db", database)
+    assert (code, "row 1 of sales.csv" in said) == (0, True), said
+    code, said = running.spice("dataset", "suggest", "nothing", "--db", database)
+    assert (code, "dataset_not_found" in said) == (1, True), said

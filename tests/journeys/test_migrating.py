@@ -120,7 +120,7 @@ def test_the_command_line_shows_the_plan_and_migrates(
     bff: httpx2.Client, running: Running, school: tuple[str, str, str], tmp_path: Path
 ) -> None:
     database, _, mapping = school
-    code, said = running.spice("ontology", "show", database, "Student", "--json")
+    code, said = running.spice("ontology", "show", "Student", "--db", database, "--json")
     shown = json.loads(said)
     assert (code, [item["name"] for item in shown["properties"]]) == (0, ["student_id", "mail", "nick"])
     by_mail, by_nick = tmp_path / "mail.json", tmp_path / "nick.json"
@@ -129,7 +129,7 @@ def test_the_command_line_shows_the_plan_and_migrates(
     by_nick.write_text(
         json.dumps({**STUDENT, "properties": [*BY_MAIL["properties"][:1], {"name": "mail", "type": "string"}, nick]})
     )
-    words = ("ontology", "migrate", database, "Student", "--definition")
+    words = ("ontology", "migrate", "Student", "--db", database, "--definition")
 
     code, said = running.spice(*words, str(by_mail))
     assert (code, "2 instances, 2 of which id_remap gives another id" in said, mapping in said) == (0, True, True), said
@@ -145,7 +145,7 @@ def test_the_command_line_shows_the_plan_and_migrates(
     assert visited(bff, database) == ["Student/ann@x", "Visit/v1"]
     code, said = running.spice(*words, str(by_mail))
     assert (code, "the change needs no migration" in said) == (0, True), said
-    code, said = running.spice("ontology", "list", database, "--json")
+    code, said = running.spice("ontology", "list", "--db", database, "--json")
     assert [(row["class_id"], row["primary_key"], row["instances"]) for row in json.loads(said)] == [
         ("Student", ["mail"], 2),
         ("Visit", ["visit_id"], 1),
@@ -155,5 +155,5 @@ def test_the_command_line_shows_the_plan_and_migrates(
     code, said = running.spice(*words[:-1], "--definition", str(by_id), "--as", "reset_edits", "--yes", "--json")
     told = json.loads(said)
     assert (code, told["status"], told["result"]["migration"]["deleted"]) == (0, "COMPLETED", 2), said
-    code, said = running.spice("ontology", "show", "no_such", "Student")
+    code, said = running.spice("ontology", "show", "Student", "--db", "no_such")
     assert code == 1, said

@@ -28,19 +28,19 @@ def home(monkeypatch, tmp_path):
 def test_definition_that_cannot_be_read_is_bad_usage(home, capsys, content, said):
     if content is not None:
         (home / "new.json").write_text(content)
-    assert cli.run(["ontology", "migrate", "shop", "City", "--definition", "new.json"]) == cli.BAD_USAGE
+    assert cli.run(["ontology", "migrate", "City", "--db", "shop", "--definition", "new.json"]) == cli.BAD_USAGE
     assert said in capsys.readouterr().err
 
 
 def test_migrating_without_a_terminal_asks_for_yes(home, capsys):
     (home / "new.json").write_text(json.dumps({"id": "City"}))
-    words = ["ontology", "migrate", "shop", "City", "--definition", "new.json", "--as", "id_remap"]
+    words = ["ontology", "migrate", "City", "--db", "shop", "--definition", "new.json", "--as", "id_remap"]
     assert cli.run(words) == cli.BAD_USAGE
     assert "add --yes" in capsys.readouterr().err
 
 
 def test_unknown_way_is_bad_usage(home, capsys):
-    assert cli.run(["ontology", "migrate", "shop", "City", "--definition", "new.json", "--as", "guess"]) == cli.BAD_USAGE
+    assert cli.run(["ontology", "migrate", "City", "--db", "shop", "--definition", "new.json", "--as", "guess"]) == cli.BAD_USAGE
     assert "id_remap" in capsys.readouterr().err
 
 
