@@ -36,7 +36,8 @@ def upload(
     branch: Branch = naming.MAIN,
     name: Annotated[str | None, Parameter(help="The dataset; without it, the file's name without its ending.")] = None,
     key: Annotated[
-        str | None, Parameter(help="Idempotency key; without it, one made of the content: the same file is one version.")
+        str | None,
+        Parameter(help="Idempotency key; without it, one made of content, name and choices: the same again is one version."),
     ] = None,
     delimiter: Annotated[str | None, Parameter(help="Of a text, instead of the one that it shows.")] = None,
     sheet: Annotated[str | None, Parameter(help="Take in this sheet of a workbook only.")] = None,
@@ -49,12 +50,13 @@ def upload(
     """
     if not file.is_file():
         raise UnreadableFile(f"{file} is not a file")
+    chosen = name or dataset_name_of(file.name)
     request = UploadRequest(
         database=db,
         branch=branch,
-        name=name or dataset_name_of(file.name),
+        name=chosen,
         filename=file.name,
-        key=key or f"content {_digest(file)}",
+        key=key or _key_of(file, branch, chosen, delimiter, sheet, table),
         source_type="file",
         delimiter=delimiter,
         sheet=sheet,
@@ -199,6 +201,9 @@ def _chunks(file: Path, bar: Progress | None) -> Iterator[bytes]:
             yield chunk
 
 
-def _digest(file: Path) -> str:
+def _key_of(file: Path, *asked: object) -> str:
+    """Return the key of an upload of the bytes of `file`, `asked` for in just this way."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.file_digest(stream, "sha256")
+    digest.update(repr(asked).encode())
+    return f"content {digest.hexdigest()}"

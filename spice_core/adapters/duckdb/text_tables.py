@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import chardet
-import clevercsv
 import duckdb
 
 from spice_core.adapters.duckdb.connections import PLACE, ROW, connect, copy_to, literal, name, parquet_file
@@ -290,6 +289,8 @@ def _layout_of(sample: str) -> Layout:
 
 
 def _second_opinion(sample: str) -> str | None:
+    import clevercsv  # noqa: PLC0415 - a tenth of the start of a process, for few texts
+
     try:
         dialect = clevercsv.Detector().detect(sample[:8000], delimiters=list(DELIMITERS))
     except (clevercsv.Error, csv.Error):

@@ -100,7 +100,10 @@ def _title_above(rows: Sequence[int], counts: Sequence[int], index: int) -> int:
 
 
 def _is_new_head(grid: Grid, rows: Sequence[int], counts: Sequence[int], index: int, window: int) -> bool:
-    """Whether a row of names follows values and is followed by values."""
+    """Whether a row of names follows values and is followed by values.
+
+    A row of another width is none where the rows below it go on in the width of those above: it has cells too many, or too few.
+    """
     row = rows[index]
     before = [rows[at] for at in range(max(0, index - 4), index) if counts[at] > 1][-3:]
     after = [rows[at] for at in range(index + 1, min(len(rows), index + 4)) if counts[at] > 1]
@@ -111,7 +114,8 @@ def _is_new_head(grid: Grid, rows: Sequence[int], counts: Sequence[int], index: 
     below = _valued(grid, after) & window & grid.masks[row]
     flips = (words & above).bit_count()
     is_titled = counts[index - 1] == 1
-    changes_width = _ends(grid, row, window) != _ends(grid, before[-1], window)
+    ends = _ends(grid, before[-1], window)
+    changes_width = _ends(grid, row, window) != ends and any(_ends(grid, at, window) != ends for at in after)
     if flips and words & below:
         kept = (grid.masks[row] & above).bit_count()
         return flips >= 0.6 * kept and (is_titled or (flips > 1 and changes_width))

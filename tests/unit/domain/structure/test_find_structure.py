@@ -234,3 +234,19 @@ def test_any_cells_give_boxes_within_the_sheet_and_the_same_answer_twice(rows: l
         assert all(box.top <= row <= box.bottom for row in table.skipped_rows)
         if table.mode == TableMode.TABLE:
             assert [cell.column for cell in table.columns] == list(range(box.left, box.right + 1))
+
+
+@pytest.mark.parametrize("wide", ["s|too|many|cells|here|and|there", "s|too|many"], ids=["too many cells", "too few"])
+def test_a_row_of_another_width_does_not_end_a_table_that_goes_on_below_it(wide: str) -> None:
+    """No reject is better hidden than one that turns the rows below it into a table of its own."""
+    rows = [f"s{number}|Student {number}|0{number}.02.2001|{number}.5|t1" for number in range(1, 9)]
+    found = found_in("\n".join(["id|name|born|fee|advisor", *rows[:4], wide, *rows[4:], wide, rows[0]]))
+    (table,) = found.tables
+    assert (table.bbox.top, table.bbox.bottom, table.header_rows) == (0, 11, 1)
+
+
+def test_a_table_of_another_width_right_below_one_is_a_table() -> None:
+    found = found_in(
+        "id|name|born|fee\n" + "s|An|01.02.2001|4\n" * 4 + "city|since|people|area|code\n" + "Ulm|01.02.1900|3|4|x\n" * 4
+    )
+    assert [(table.bbox.top, table.bbox.bottom) for table in found.tables] == [(0, 4), (5, 9)]
