@@ -50,7 +50,8 @@ class LinkType:
     """A relationship `predicate` from instances of `class_id` to those of `target`, whose links are made from data.
 
     The relationship is on the class; its links are this type's own: no mapping may name it. `version` is the number of the
-    command that saved it. `trigger_index`: whether saving it, and a new version of its dataset, index it by themselves.
+    command that saved it. `trigger_index`: whether saving it, and a new version of its data or of its ends', index it by
+    themselves.
     """
 
     name: str

@@ -212,7 +212,9 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
         LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
         assert barrier.wait("trips", "graph", "registry") == []
         [observed] = observe(world.registry, ["trips"], None, gate=passes)
-        assert [(item.name, item.dataset_ids) for item in observed.link_types] == [("starts", ["trips:main:trips"])]
+        assert [(item.name, item.dataset_ids) for item in observed.link_types] == [
+            ("starts", ["trips:main:cities", "trips:main:trips"])
+        ]
 
         result = materialize(world, instance)
         assert result.success

@@ -209,3 +209,17 @@ def test_tick_in_which_nothing_moved_reads_no_class(world: DataWorld) -> None:
         raise AssertionError("nothing moved")
 
     assert observe(world.registry, ["shop"], cursor, gate=never, fit=never) == []  # type: ignore[arg-type]
+
+
+def test_links_are_looked_at_again_when_the_data_of_an_end_changes(world: DataWorld) -> None:
+    """What they lead to may have come."""
+    spec = TableSpec("foreign_key", "shop:main:people", ("id",), ("city",))
+    born = LinkType("born", "shop", "main", "Person", "City", "born_in", "n:1", spec)
+    LinkTypes(commands=world.path.commands, registry=world.registry).save(born)
+    world.work()
+    cursor = look(world, None).cursor
+    world.upload("cities", f"{CITIES}OSL,OSL,NO\n")
+    found = look(world, cursor)
+    assert {"objects/shop/City", "links/shop/born"} <= set(requested(found))
+    world.upload("boats", "id\nb2\n")
+    assert requested(look(world, found.cursor))[-1] == "search/shop/Boat"

@@ -148,10 +148,13 @@ def _refusal(check: GateCheck) -> str:
 
 
 def _observed_link_type(registry: Registry, entry: LinkType) -> ObservedLinkType:
-    """Links through objects follow the datasets that make those objects."""
+    """Links follow their table, and what makes their ends and the objects they lead through: a link may wait for its target."""
+    classes = {entry.class_id, entry.target}
+    sources = set()
     if isinstance(entry.spec, TableSpec):
-        sources = [entry.spec.dataset_id]
+        sources.add(entry.spec.dataset_id)
     else:
-        mappings = registry.mappings(entry.database)
-        sources = [item.dataset_id for item in mappings if (item.branch, item.class_id) == (entry.branch, entry.spec.object_type)]
+        classes.add(entry.spec.object_type)
+    mappings = registry.mappings(entry.database)
+    sources |= {item.dataset_id for item in mappings if item.branch == entry.branch and item.class_id in classes}
     return ObservedLinkType(entry.link_type_id, entry.version, entry.branch, entry.name, entry.class_id, sorted(sources))

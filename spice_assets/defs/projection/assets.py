@@ -11,6 +11,7 @@ from spice_assets.links import Links
 from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
 from spice_assets.owners import TEAM
 from spice_assets.partitions import figures_of, partitions_of, shards_of_run
+from spice_assets.repeating import repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
 from spice_core.domain.shards import WHOLE, Shards
@@ -45,27 +46,28 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
         specs=[spec], name=op_name(key), backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None
     )
     def search(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
-        parts = platform.get()
-        started = parts.clock.monotonic()
-        wait_for_projection(parts, entry.database)
-        waited = parts.clock.monotonic() - started
-        found = compare_class(parts, entry, shards_of_run(context, entry.shards))
-        commit = parts.graph.view(entry.database, entry.branch).commit
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": found.documents,
-                "dagster/column_lineage": lineage_of_copy(objects_key, [name for name, *_ in entry.properties]),
-                "instances": found.nodes,
-                "missing": found.missing,
-                "surplus": found.surplus,
-                "different": found.different,
-                "waited_seconds": round(waited, 3),
-                "seconds": round(parts.clock.monotonic() - started, 3),
-                "commit": commit.id,
-                "figures_of": figures_of(context, entry.shards),
-            },
-            data_version=dg.DataVersion(commit.id),
-        )
+        with repeated():
+            parts = platform.get()
+            started = parts.clock.monotonic()
+            wait_for_projection(parts, entry.database)
+            waited = parts.clock.monotonic() - started
+            found = compare_class(parts, entry, shards_of_run(context, entry.shards))
+            commit = parts.graph.view(entry.database, entry.branch).commit
+            return dg.MaterializeResult(
+                metadata={
+                    "dagster/row_count": found.documents,
+                    "dagster/column_lineage": lineage_of_copy(objects_key, [name for name, *_ in entry.properties]),
+                    "instances": found.nodes,
+                    "missing": found.missing,
+                    "surplus": found.surplus,
+                    "different": found.different,
+                    "waited_seconds": round(waited, 3),
+                    "seconds": round(parts.clock.monotonic() - started, 3),
+                    "commit": commit.id,
+                    "figures_of": figures_of(context, entry.shards),
+                },
+                data_version=dg.DataVersion(commit.id),
+            )
 
     return search
 
