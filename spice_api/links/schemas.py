@@ -75,7 +75,9 @@ class LinkTypeBody(Strict):
     predicate: str = Field(min_length=1, max_length=100, description="Lower case letters, digits and _.")
     cardinality: Literal["1:1", "1:n", "n:1", "n:m"] = "n:m"
     relationship_spec: Annotated[ForeignKeyBody | JoinTableBody | ObjectBackedBody, Field(discriminator="kind")]
-    trigger_index: bool = Field(default=True, description="Whether saving it, and a new version of its data or its ends', index it.")
+    trigger_index: bool = Field(
+        default=True, description="Whether saving it, and a new version of its data or its ends', index it."
+    )
 
 
 class LinkTypeAnswer(BaseModel):
