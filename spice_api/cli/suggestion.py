@@ -38,6 +38,10 @@ def suggest(
     else:
         for what, status in done.items():
             report_outcome(f"{what} of {found.mapping.class_id}", status, as_json=False)
+    if accept and "mapping" not in done:
+        if not as_json:
+            console().print("[red]not saved[/] the mapping, since its class is not there yet: accept again when it is")
+        return 1
     return 1 if any(status.state is CommandState.FAILED for status in done.values()) else 0
 
 

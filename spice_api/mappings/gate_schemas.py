@@ -57,6 +57,7 @@ class GateAnswer(BaseModel):
     status: Literal["PASS", "FAIL"]
     checks: list[GateCheckAnswer]
     run_id: str | None
+    shards: str = Field("", description="Of which shards of the rows, as `0,3/16`; empty: of all.")
     at: datetime | None
 
 

@@ -160,7 +160,7 @@ def list_gates(
     status: Annotated[Literal["PASS", "FAIL"] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Envelope[GateList]:
-    """List how the gates of runs came out, newest first: one result per mapping and version."""
+    """List how the gates of runs came out, newest first: one result per mapping, version and shards."""
     barrier.wait(db_name, "registry")
     found = platform.registry.records(db_name, RecordKind.GATE, parent=mapping_id, status=status, limit=limit)
     return Envelope(message=f"{len(found)} gates", data=GateList(gates=[gate_answer(record) for record in found]))

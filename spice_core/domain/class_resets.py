@@ -49,9 +49,10 @@ class ClassReset:
 
 
 def is_reset(recorded: RecordedEvent) -> bool:
-    """Whether the event is the end of a migration that deleted instances."""
-    event = recorded.event
-    return event.event_type == _MIGRATED and not event.is_command and event.data.get("migration") == RESET_EDITS
+    """Whether the event is the end of a migration that deleted instances, and tells what led to them: older ones did not."""
+    event, data = recorded.event, recorded.event.data
+    is_end = event.event_type == _MIGRATED and not event.is_command
+    return is_end and data.get("migration") == RESET_EDITS and "linked_by" in data
 
 
 def reset_records(recorded: RecordedEvent) -> list[CatalogueRecord]:

@@ -233,7 +233,10 @@ class IngestDataset:
 
     @contextmanager
     def _reading(self, received: IngestRequest, raw: RawUpload) -> Iterator[Future[BuiltFile]]:
-        """Read the bytes while they are being kept. What is read of them goes nowhere before they are."""
+        """Read the bytes while they are being kept.
+
+        What is read of them goes nowhere before they are. An error in keeping them is raised when the reading has ended.
+        """
         with self._workshop.folder() as folder, ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
             yield pool.submit(copy_context().run, self._built, received, raw.spool, folder)
 

@@ -6,7 +6,7 @@ from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
 from spice_core.domain.gates import FAIL, PASS, WARN, GateCheck, GateResult, gate_as_json, schema_check
 from spice_core.domain.key_specs import KeyCheck
-from spice_core.domain.shards import Shards, shards_of_text
+from spice_core.domain.shards import shards_of_text
 from spice_core.errors import ObjectTypeMismatch
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.registry import Registry
@@ -35,12 +35,11 @@ class Gates:
         stated = next((item for item in versions if item.schema_hash == mapping.schema_hash), None)
         return schema_check(stated, version, schema_hash=mapping.schema_hash)
 
-    def require_schema(self, mapping: ClassMapping, version: DatasetVersion, *, shards: Shards, actor: str | None) -> None:
+    def require_schema(self, mapping: ClassMapping, version: DatasetVersion, *, actor: str | None) -> None:
         """Refuse, on record, a version with other columns than the mapping was made for. Raises `ObjectTypeMismatch`."""
         check = self.schema(mapping, version)
         if check.status == FAIL:
-            refused = GateResult(mapping.mapping_id, version.version_id, [check], shards=shards.text)
-            self._save(mapping, refused, actor=actor)
+            self._save(mapping, GateResult(mapping.mapping_id, version.version_id, [check]), actor=actor)
             errors = [{"code": check.code, "message": check.message}]
             raise ObjectTypeMismatch(check.message, details={"errors": errors, **check.details})
 
@@ -61,7 +60,8 @@ class Gates:
     ) -> None:
         """Put on record how the gates of a run came out, when all its commands are decided.
 
-        Where runs `was_in_shards`, the results of this version that it covers are gone: it stands for their rows now.
+        Where runs `was_in_shards`, the results of this version that it covers are gone, since it stands for their rows now; so is
+        a refusal of the version, which was let in.
         """
         schema = self.schema(mapping, version)
         if schema.status == FAIL:
@@ -76,7 +76,8 @@ class Gates:
         own = shards_of_text(run.shards)
         for record in self._registry.records(mapping.database, RecordKind.GATE, parent=mapping.mapping_id):
             of, shards = record.document["version_id"], str(record.document.get("shards", ""))
-            if of == version.version_id and shards != run.shards and own.covers(shards_of_text(shards)):
+            is_over = record.document["run_id"] is None or own.covers(shards_of_text(shards))
+            if of == version.version_id and shards != run.shards and is_over:
                 self._records.delete(mapping.database, RecordKind.GATE, record.record_id, actor=actor)
 
     def _save(self, mapping: ClassMapping, result: GateResult, *, actor: str | None) -> None:

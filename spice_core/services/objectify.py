@@ -15,7 +15,7 @@ from spice_core.ports.table_engine import RowChange
 from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of, shard_problems
 from spice_core.services.keep_gates import Gates, note_broken
 from spice_core.services.objectify_batches import Again, CommandBatches, Tally
-from spice_core.services.objectify_history import History, Part, class_state, histories_of, part_of
+from spice_core.services.objectify_history import MISSING_TARGET, History, Part, class_state, histories_of, part_of
 from spice_core.services.objectify_plan import Plan, RowPlanner
 from spice_core.services.objectify_turn import Turn
 from spice_core.services.run_parts import RunParts
@@ -216,7 +216,7 @@ class Objectify:
         if problems:
             raise refusal_of(problems)
         if not accept_schema:
-            self._gates.require_schema(mapping, version, shards=shards, actor=actor)
+            self._gates.require_schema(mapping, version, actor=actor)
         # Of before the classes were read: one that changes meanwhile makes the next run a full one.
         return _Ready(mapping, version, ontology, class_state(view, mapping.class_id, ontology))
 
@@ -323,7 +323,7 @@ class Objectify:
             for changes in self._changes(job, part):
                 turn.keep()
                 planner.upserts(changes)
-        missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(".missing_target")}
+        missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(MISSING_TARGET)}
         tally.reasons.update(missing)
         tally.samples.extend(found.samples)
         return bool(missing)

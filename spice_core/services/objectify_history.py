@@ -12,6 +12,8 @@ from spice_core.ports.graph_store import GraphView
 from spice_core.ports.registry import Registry
 from spice_core.services.settled_graph import class_key
 
+MISSING_TARGET = ".missing_target"
+"""How the reason of a link ends whose target is not there, behind the name of the link."""
 _FIRST_LOOK = 100
 _MOST_CELLS = 1024
 
@@ -66,12 +68,14 @@ def part_of(
 ) -> Part:
     """Say what shards are compared with.
 
+    Nothing is relied on while a link waits for its target: that may have come without any row having changed.
     `tables` are those of the versions of their history that are still there, `stated` the version of the mapping and the state
     of its classes now.
     """
     last = history.succeeded
     old_table = tables.get(last.version_id) if last else None
-    is_relied_on = last is not None and old_table is not None and not history.since
+    is_settled = last is not None and not any(reason.endswith(MISSING_TARGET) for reason in last.reasons)
+    is_relied_on = is_settled and old_table is not None and not history.since
     mapping_version, class_state = stated
     is_same = last is not None and last.mapping_version == mapping_version and last.class_state in {"", class_state}
     return Part(
@@ -92,7 +96,7 @@ def histories_of(registry: Registry, mapping: ClassMapping, shards: Shards, *, b
     while True:
         found = registry.runs(mapping.database, mapping_id=mapping.mapping_id, limit=limit)
         runs = [(run, shards_of_text(run.shards)) for run in found if run.run_id != besides]
-        histories = {cell: _history(cell, runs) for cell in shards.split(_fineness(shards, runs))}
+        histories = {cell: _history(cell, runs, mapping.version) for cell in shards.split(_fineness(shards, runs))}
         if len(found) < limit or all(history.succeeded for history in histories.values()):
             return _together(histories)
         limit *= 10
@@ -105,12 +109,14 @@ def _fineness(shards: Shards, runs: Sequence[tuple[ObjectifyRun, Shards]]) -> in
     return found if found <= _MOST_CELLS else shards.count
 
 
-def _history(cell: Shards, runs: Sequence[tuple[ObjectifyRun, Shards]]) -> History:
+def _history(cell: Shards, runs: Sequence[tuple[ObjectifyRun, Shards]], mapping_version: int) -> History:
+    """The shards of another version of the mapping may be of another key: they may have touched any row, and cover none."""
     since: list[ObjectifyRun] = []
     for run, shards in runs:
-        if run.state == "succeeded" and shards.covers(cell):
+        is_comparable = shards.is_whole or run.mapping_version == mapping_version
+        if run.state == "succeeded" and is_comparable and shards.covers(cell):
             return History(run, since)
-        if shards.meets(cell):
+        if not is_comparable or shards.meets(cell):
             since.append(run)
     return History(None, since)
 

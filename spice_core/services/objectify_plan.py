@@ -12,6 +12,7 @@ from spice_core.domain.row_mapping import MappedRow, RowMapper
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.table_engine import RowChange
 from spice_core.services.objectify_batches import Tally
+from spice_core.services.objectify_history import MISSING_TARGET
 from spice_core.services.read_edits import EditReader
 from spice_core.services.submit_rows import BulkRow
 
@@ -149,7 +150,7 @@ class RowPlanner:
             if not candidates:
                 self._tally.reasons[f"{predicate}.empty"] += 1
                 continue
-            reason, where = f"{predicate}.missing_target", {"row": found.change.row, "field": predicate, "target": candidates[0]}
+            reason, where = f"{predicate}{MISSING_TARGET}", {"row": found.change.row, "field": predicate, "target": candidates[0]}
             if policy != "drop_link":
                 self._tally.reject(reason, **where)
                 return None

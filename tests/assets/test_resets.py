@@ -1,6 +1,7 @@
 """What runs by itself after a migration deleted the instances of a class: looked for by the sensor's own functions, in memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +11,7 @@ from spice_assets.defs.ingest.arrivals import Arrivals, evaluate
 from spice_assets.defs.ingest.sensors import observe
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.class_migrations import ID_REMAP, RESET_EDITS, Migration
+from spice_core.domain.class_resets import is_reset
 from spice_core.domain.link_types import LinkType, TableSpec
 from spice_core.services.fit_mappings import MappingFit
 from spice_core.services.keep_gates import Gates
@@ -223,3 +225,11 @@ def test_links_are_looked_at_again_when_the_data_of_an_end_changes(world: DataWo
     assert {"objects/shop/City", "links/shop/born"} <= set(requested(found))
     world.upload("boats", "id\nb2\n")
     assert requested(look(world, found.cursor))[-1] == "search/shop/Boat"
+
+
+def test_a_reset_that_does_not_tell_what_led_to_it_is_none_for_the_catalogue(world: DataWorld) -> None:
+    migrate(world, RESET_EDITS, BY_NAME)
+    world.work()
+    [told] = [item for item in world.path.events() if is_reset(item)]
+    older = {name: value for name, value in told.event.data.items() if name != "linked_by"}
+    assert not is_reset(replace(told, event=replace(told.event, data=older)))

@@ -8,9 +8,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
+from spice_core.adapters.system.clock import SystemClock
 from spice_core.domain.events import Event, RecordedEvent
 from spice_core.domain.graph import Node
 from spice_core.errors import SpiceError
+from spice_core.ports.clock import Clock
 from spice_core.ports.graph_store import GraphStore
 from spice_core.services.apply_commands import GraphHandler
 from spice_core.services.rebuild_graph import GraphRebuilder
@@ -160,6 +162,7 @@ class Sink:
     """A log that keeps what the handler appends to it."""
 
     events: list[Event] = field(default_factory=list)
+    clock: Clock = field(default_factory=SystemClock)
 
     def append(self, _database: str, events: Sequence[Event]) -> None:
         self.events.extend(events)

@@ -12,11 +12,10 @@ from spice_assets.owners import owners_of
 from spice_assets.repeating import repeated
 from spice_assets.resources import PlatformSource
 from spice_assets.tables import tables_of
-from spice_core.bootstrap import Platform
+from spice_core.bootstrap import Platform, read_datasets
 from spice_core.domain.datasets import Column, DatasetVersion
 from spice_core.errors import DatasetNotFound
 from spice_core.ports.registry import Registry
-from spice_core.services.read_datasets import ReadDatasets
 
 _REJECTS = 10
 
@@ -70,8 +69,7 @@ def version_metadata(version: DatasetVersion) -> Mapping[str, Any]:
 
 def rejected_rows(parts: Platform, database: str, version: DatasetVersion) -> list[dict[str, Any]]:
     """Return where the first rejects of a version are, and why: a `line` of the file, or a `row` and `column`; not their text."""
-    reader = ReadDatasets(datasets=parts.datasets, tables=parts.tables, registry=parts.registry)
-    found = reader.rejects(database, version.version_id, limit=_REJECTS)
+    found = read_datasets(parts).rejects(database, version.version_id, limit=_REJECTS)
     return [{name: reject[name] for name in ("line", "row", "column", "reason") if name in reject} for reject in found]
 
 

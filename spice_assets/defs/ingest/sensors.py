@@ -77,15 +77,13 @@ def new_uploads_sensor(selection: Collection[dg.AssetKey], links: Links, *, all_
 
 
 def refusal_of(key: dg.AssetKey, reason: str, links: Links) -> dg.AssetObservation:
-    """Return what the asset catalogue shows of a class that is not run because a gate refuses the version."""
-    return dg.AssetObservation(
-        key, description=f"not run: {reason}", metadata={"gate": FAIL, "reason": reason, "gates": links.gates()}
-    )
+    """Return what the asset catalogue shows of a class that cannot be run now."""
+    return dg.AssetObservation(key, description=f"not run: {reason}", metadata={"reason": reason, "gates": links.gates()})
 
 
 def _why_nothing(found: Arrivals) -> str:
     reasons = [f"{key.to_user_string()}: {reason}" for key, reason in found.refused]
-    return f"gates refuse what is new: {'; '.join(reasons)}" if reasons else "nothing new"
+    return f"what is new cannot be run: {'; '.join(reasons)}" if reasons else "nothing new"
 
 
 def _fits(_mapping: ClassMapping, _version: DatasetVersion) -> str:

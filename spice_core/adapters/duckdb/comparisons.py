@@ -9,30 +9,12 @@ from typing import Any
 import duckdb
 
 from spice_core.adapters.duckdb.connections import literal, name, parquet
+from spice_core.adapters.duckdb.unique_keys import unique_keys
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import HASH_DIGITS, KEY_SEPARATOR, Shards
 from spice_core.ports.table_engine import RowChange
 
 _MAX_PARAMETERS = 1000
-_FIRST_ROWS = (65_536, 500_000)
-
-
-def is_unique(connection: duckdb.DuckDBPyConnection, table: Path, columns: Sequence[str]) -> bool:
-    """Whether `columns` together have no nulls and no duplicates; the first rows tell of most that have some."""
-    keys = ", ".join(name(column) for column in columns)
-    nulls = " OR ".join(f"{name(column)} IS NULL" for column in columns)
-    for most in (*_FIRST_ROWS, None):
-        first = "" if most is None else f"LIMIT {most}"
-        counted = (
-            f"SELECT count(*) AS __rows, {nulls} AS __is_null FROM (SELECT {keys} FROM {parquet(table)} {first}) GROUP BY {keys}"
-        )
-        query = f"SELECT sum(__rows), count(*), count_if(__is_null) FROM ({counted})"
-        total, distinct, missing = connection.execute(query).fetchall()[0]
-        if missing or (total or 0) != distinct:
-            return False
-        if most is not None and distinct < most:
-            return True
-    return True
 
 
 def key_problems(
@@ -172,7 +154,7 @@ def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str
     """The rows of `shards` with a whole key, the first of each."""
     given = " AND ".join(f"{name(column)} IS NOT NULL" for column in key)
     rows = f"SELECT * FROM {parquet(table)} WHERE {given} AND {_is_in(key, shards)}"
-    if is_unique(connection, table, key):
+    if unique_keys(connection, table, [key], 1):
         return rows
     return f"{rows} QUALIFY row_number() OVER (PARTITION BY {_names(key)} ORDER BY __row) = 1"
 

@@ -1,4 +1,4 @@
-"""DuckDB connections that reach the named files and nothing else."""
+"""DuckDB connections that reach the named files and directories, and nothing else."""
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
 from collections.abc import Collection, Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa  # type: ignore[import-untyped] # has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped] # has no types
 
 from spice_core.errors import UnreadableFile
@@ -53,10 +54,10 @@ def connect(*, memory: str, scratch: Path, paths: Collection[Path]) -> Iterator[
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Turn what DuckDB says of a file's content into `UnreadableFile`."""
+    """Turn what DuckDB or Arrow says of a file's content into `UnreadableFile`."""
     try:
         yield
-    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException) as error:
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException, pa.ArrowInvalid) as error:
         raise UnreadableFile(f"The table cannot be read: {_first_line(error)}") from error
 
 

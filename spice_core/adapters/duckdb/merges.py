@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped] # it has no stubs
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from spice_core.adapters.duckdb.connections import name, parquet
+from spice_core.adapters.duckdb.connections import name, parquet_file
 from spice_core.errors import UnreadableFile
 from spice_core.ports.table_engine import TypedColumn
 
@@ -47,12 +47,11 @@ def merge_rows(connection: duckdb.DuckDBPyConnection, changes: Path, base: Path 
         _check_key(connection, changes, key)
     schema = pq.read_schema(changes)
     names = ", ".join(name(column) for column in schema.names)
-    rows = f"SELECT {names} FROM {parquet(changes)}"
+    rows = f"SELECT {names} FROM {parquet_file(changes)}"
     if base is not None:
         same = " AND ".join(f"changed.{name(column)} = kept.{name(column)}" for column in key)
-        kept = (
-            f"SELECT {names} FROM {parquet(base)} kept WHERE NOT EXISTS (SELECT 1 FROM {parquet(changes)} changed WHERE {same})"
-        )
+        is_changed = f"EXISTS (SELECT 1 FROM {parquet_file(changes)} changed WHERE {same})"
+        kept = f"SELECT {names} FROM {parquet_file(base)} kept WHERE NOT {is_changed}"
         rows = f"{rows} UNION ALL {kept}"
     order = ", ".join(name(column) for column in key) if key else "ALL"
     reader = connection.sql(f"SELECT * FROM ({rows}) ORDER BY {order}").to_arrow_reader(_GROUP_ROWS)
@@ -67,8 +66,8 @@ def merge_rows(connection: duckdb.DuckDBPyConnection, changes: Path, base: Path 
 def _check_key(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str]) -> None:
     names = ", ".join(name(column) for column in key)
     is_null = " OR ".join(f"{name(column)} IS NULL" for column in key)
-    query = f"""SELECT (SELECT count(*) FROM {parquet(table)} WHERE {is_null}),
-                       (SELECT count(*) FROM (SELECT {names} FROM {parquet(table)} GROUP BY {names} HAVING count(*) > 1))"""
+    query = f"""SELECT (SELECT count(*) FROM {parquet_file(table)} WHERE {is_null}),
+                       (SELECT count(*) FROM (SELECT {names} FROM {parquet_file(table)} GROUP BY {names} HAVING count(*) > 1))"""
     ((nulls, repeated),) = connection.execute(query).fetchall()
     if nulls or repeated:
         raise UnreadableFile(

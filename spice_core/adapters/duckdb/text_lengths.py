@@ -18,6 +18,7 @@ from spice_core.adapters.duckdb.cells import SPACES
 from spice_core.domain.readings import NULL_WORDS
 
 _BATCH_ROWS = 16_384
+_BATCH_BYTES = 16 << 20
 _THREADS = 2
 _LONGEST_NULL_WORD = 12
 
@@ -40,13 +41,21 @@ def text_lengths(table: Path, columns: Sequence[str]) -> dict[str, TextLengths]:
     def measure(place: tuple[str, int]) -> tuple[str, TextLengths]:
         column, group = place
         with pq.ParquetFile(table, metadata=metadata) as file:
-            batches = file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False)
+            rows = _batch_rows(metadata, column, group)
+            batches = file.iter_batches(rows, row_groups=[group], columns=[column], use_threads=False)
             return column, _together([_measured(batch.column(0)) for batch in batches])
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for column, part in pool.map(measure, product(columns, range(metadata.num_row_groups))):
             parts[column].append(part)
     return {column: _together(found) for column, found in parts.items()}
+
+
+def _batch_rows(metadata: pq.FileMetaData, column: str, group: int) -> int:
+    """How many rows are read at once: long texts in few, so that memory does not grow with them."""
+    found = metadata.row_group(group)
+    size = int(found.column(metadata.schema.names.index(column)).total_uncompressed_size)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * int(found.num_rows) // max(1, size)))
 
 
 def _measured(cells: pa.Array) -> TextLengths:

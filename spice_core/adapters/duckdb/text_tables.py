@@ -11,7 +11,7 @@ from pathlib import Path
 import chardet
 import duckdb
 
-from spice_core.adapters.duckdb.connections import PLACE, ROW, connect, copy_to, literal, name, parquet_file
+from spice_core.adapters.duckdb.connections import ROW, connect, copy_to, literal, name, parquet_file
 from spice_core.adapters.duckdb.plain_columns import (
     FEWEST_BYTES,
     MOST_PROPOSALS,
@@ -143,8 +143,7 @@ def _written(
 ) -> tuple[TextTable, list[int]]:
     columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
     # What numbers rows keeps a query on one core: where it matters, a row's place in the file is its number.
-    is_numbered = types is None or PLACE in map(str.casefold, columns)
-    select = f"SELECT row_number() OVER () AS {ROW}, " if is_numbered else "SELECT "
+    select = f"SELECT row_number() OVER () AS {ROW}, " if types is None else "SELECT "
     query = f"{select}* FROM {_kept(reading)}" if types is None else checked_cells(columns, types, _kept(reading), select)
     with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
         try:

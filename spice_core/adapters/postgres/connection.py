@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from spice_core.errors import Closed, LedgerUnavailable, Unavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+_ENDED = (IdleInTransactionSessionTimeout, TransactionTimeout)
 _HANGING_SECONDS = 15
 """How long a process may stand still in the middle of a transaction before the server ends it and gives its locks to others."""
 
@@ -59,7 +60,7 @@ class Postgres:
                 self._pool.putconn(connection)
         except PoolClosed as error:
             raise Closed("The PostgreSQL pool is closed.") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, *_ENDED, PoolTimeout) as error:
             raise unavailable(f"PostgreSQL does not answer: {str(error).strip() or type(error).__name__}") from error
 
     def _lend(self) -> Connection:

@@ -188,6 +188,7 @@ class PostgresWorkLedger(WorkLedger):
         """Lend a connection whose transaction commits only while `lease` is the newest of its name."""
         with self._postgres.connection() as connection:
             with connection.pipeline():
+                connection.execute(self._sql["end_when_hanging"])
                 if is_asynchronous:
                     connection.execute(self._sql["lose_nothing_but_time"])
                 fence = connection.execute(self._sql["fence"], _names(lease))

@@ -16,6 +16,7 @@ from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import NOT_DURABLE, embedded_pid, start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import available_migrations, migrate
 from spice_core.adapters.postgres.queries import load_queries
+from spice_core.adapters.postgres.work_ledger import PostgresWorkLedger
 from spice_core.errors import Closed, ConfigurationError, GraphUnavailable, LedgerUnavailable
 
 
@@ -158,3 +159,15 @@ def test_embedded_server_survives_kill_and_long_paths(own_server: Path):
 def test_embedded_server_sorts_by_codepoint_and_is_set_for_us(postgres_dsn):
     with psycopg.connect(postgres_dsn) as connection:
         assert connection.execute("SELECT 'a' > 'B', lower('Ä'), current_setting('jit')").fetchone() == (True, "ä", "off")
+
+
+def test_a_fenced_transaction_does_not_outlive_a_process_that_hangs_in_a_pipeline(clean_database):
+    """The server waits for the rest of a pipeline as long as it takes, unless the transaction is bounded."""
+    postgres = Postgres(clean_database)
+    work = PostgresWorkLedger(postgres)
+    lease = work.acquire("graph", owner="me", seconds=60)
+    with work._fenced(lease) as connection:
+        assert connection.execute("SHOW transaction_timeout").fetchone() == ("45s",)
+    with postgres.connection() as connection:
+        assert connection.execute("SHOW transaction_timeout").fetchone() == ("0",)
+    postgres.close()

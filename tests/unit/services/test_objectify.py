@@ -101,6 +101,20 @@ def test_rows_become_instances_with_links_and_provenance(world: DataWorld):
     assert world.registry.runs("shop", mapping_id=mapping) == [run]
 
 
+def test_a_link_is_made_when_its_target_comes_though_no_row_changes(world: DataWorld):
+    rows = [("p1", "Ann", 30, "XXX"), ("p2", "Bob", None, "SEL")]
+    mapping = people(world, rows)
+    assert world.objectify.run("shop", mapping).links_dropped == 1
+    world.path.commands.create_instance("shop", "main", "City", {"code": "XXX", "name": "Xanadu"})
+    world.work()
+    again = world.objectify.run("shop", mapping)
+    assert (again.updated, again.unchanged, again.links_dropped) == (1, 1, 0)
+    assert world.instances("Person") == expected(rows, cities={"XXX", "SEL"})
+    seen: list[int] = []
+    world.objectify.run("shop", mapping, progress=lambda progress: seen.append(progress.rows))
+    assert seen == [], "nothing waits any more"
+
+
 def test_only_rows_that_changed_become_commands(world: DataWorld):
     generator = random.Random(1)
     rows = [a_person(number, generator) for number in range(300)]
@@ -372,16 +386,6 @@ def test_a_changed_mapping_is_applied_to_all_rows(world: DataWorld):
     run = world.objectify.run("shop", mapping)
     assert (run.created, run.updated) == (0, 2)
     assert world.instances("Person") == expected(rows)
-
-
-def test_a_full_run_takes_up_links_whose_target_came_later(world: DataWorld):
-    mapping = people(world, [("p1", "Ann", 30, "XXX")])
-    world.objectify.run("shop", mapping)
-    world.path.commands.create_instance("shop", "main", "City", {"code": "XXX"})
-    world.work()
-    assert world.objectify.run("shop", mapping).updated == 0
-    assert world.objectify.run("shop", mapping, full=True).updated == 1
-    assert world.instances("Person")["p1"]["city"] == "City/XXX"
 
 
 def test_a_full_run_makes_again_what_was_deleted_since(world: DataWorld):

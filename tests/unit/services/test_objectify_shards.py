@@ -11,7 +11,7 @@ import pytest
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.datasets import ObjectifyRun
 from spice_core.domain.shards import WHOLE, Shards, shards_of
-from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable
+from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable, ObjectTypeMismatch
 from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.objectify_turn import turn_of
 from spice_core.services.submit_commands import CommandService
@@ -145,6 +145,36 @@ def test_gates_are_of_shards_until_a_run_covers_them(world: DataWorld):
     assert gates() == {"0/2": "PASS", "1,2/4": "PASS"}
     world.objectify.run("shop", mapping)
     assert gates() == {"": "PASS"}
+
+
+def test_a_version_that_was_refused_is_so_until_a_run_of_any_shards_is_let_in(world: DataWorld):
+    mapping = people(world, [(f"p{number}", "x") for number in range(20)])
+    world.upload("people", csv_of(("id", "name", "more"), [("p1", "x", "y")]))
+    with pytest.raises(ObjectTypeMismatch):
+        run(world, mapping, 3)
+
+    def gates() -> dict[str, str]:
+        world.work()
+        found = world.registry.records("shop", RecordKind.GATE, parent=mapping)
+        return {record.document["shards"]: record.status for record in found}
+
+    assert gates() == {"": "FAIL"}
+    run(world, mapping, 3, accept_schema=True)
+    assert gates() == {"3/4": "PASS"}
+
+
+def test_shards_of_a_mapping_with_another_key_cover_and_hide_nothing(world: DataWorld):
+    """Rows that a run left are found, though its shards were cut by other columns."""
+    rows: list[Row] = [(f"p{number}", f"n{number}") for number in range(30)]
+    mapping = people(world, rows)
+    dies(world, CommandService, "bulk", lambda: run(world, mapping, 3))
+    world.upload("people", csv_of(("id", "name"), rows[:2]))
+    saved = next(item for item in world.registry.mappings("shop") if item.mapping_id == mapping)
+    world.catalogue.save_mapping(saved)
+    world.work()
+    for shard in range(3):
+        run(world, mapping, shard, count=3)
+    assert names(world) == dict(rows[:2])
 
 
 def test_shards_that_do_not_meet_have_their_turn_at_once_and_a_whole_run_excludes_all(world: DataWorld):
