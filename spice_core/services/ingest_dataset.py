@@ -229,7 +229,11 @@ class IngestDataset:
                 found = replace(found, attempts=found.attempts + 1)
         received = self.requests.save(found)
         with self._reading(received, raw) as built:
-            return self._published(self._kept(received, raw), lambda _: built.result())
+            try:
+                kept = self._kept(received, raw)
+            except OptimisticConcurrencyConflict:  # somebody else went on with the request meanwhile
+                return self._of_another_worker(received)
+            return self._published(kept, lambda _: built.result())
 
     @contextmanager
     def _reading(self, received: IngestRequest, raw: RawUpload) -> Iterator[Future[BuiltFile]]:

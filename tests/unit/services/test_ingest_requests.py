@@ -230,10 +230,16 @@ def test_while_one_works_on_a_request_another_is_told_to_come_again(world: DataW
 
 def test_of_two_workers_who_both_believe_in_their_turn_one_publishes_and_both_get_its_version(world: DataWorld):
     answers = []
-    build = world.ingest._build.build
-    late = world.new_ingest()
+    build, keep = world.ingest._build.build, world.ingest._kept
+    late, is_kept = world.new_ingest(), Event()
+
+    def keeping(*arguments: Any) -> Any:
+        kept = keep(*arguments)
+        is_kept.set()
+        return kept
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
+        assert is_kept.wait(60)
         world.clock.seconds += 4000  # the turn is over; nobody renewed it
         world.work()
         answers.append(late.run(request(), [PEOPLE]))
@@ -241,6 +247,23 @@ def test_of_two_workers_who_both_believe_in_their_turn_one_publishes_and_both_ge
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(world.ingest._build, "build", overtaken)
+        patched.setattr(world.ingest, "_kept", keeping)
+        answers.append(world.ingest.run(request(), [PEOPLE]))
+    assert answers[0] == answers[1]
+    assert (versions(world), states(world)) == (1, ["PUBLISHED"])
+
+
+def test_a_worker_that_is_overtaken_while_it_keeps_the_bytes_gives_the_others_version(world: DataWorld):
+    keep, late, answers = world.ingest._kept, world.new_ingest(), []
+
+    def overtaken(*arguments: Any) -> Any:
+        world.clock.seconds += 4000
+        world.work()
+        answers.append(late.run(request(), [PEOPLE]))
+        return keep(*arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.ingest, "_kept", overtaken)
         answers.append(world.ingest.run(request(), [PEOPLE]))
     assert answers[0] == answers[1]
     assert (versions(world), states(world)) == (1, ["PUBLISHED"])
