@@ -12,10 +12,12 @@ from spice_core.domain.datasets import ClassMapping, Dataset
 from spice_core.domain.graph import ONTOLOGY_CLASS
 from spice_core.domain.link_types import LinkType, ObjectSpec, TableSpec
 from spice_core.domain.ontology import label_text
-from spice_core.errors import BranchNotFound, DatabaseNotFound
+from spice_core.domain.row_mapping import RowMapper
+from spice_core.errors import BranchNotFound, ClassNotFound, DatabaseNotFound, InvalidOntology
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.registry import Registry
 from spice_core.services.save_link_types import link_types_of
+from spice_core.services.settled_graph import read_ontology
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,32 +175,18 @@ def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: Graph
         definition = _definition(graph, database, branch, class_id)
         if definition is not None:
             entry = _described(database, branch, class_id, definition, members)
-            above = _above(graph, entry, definition) if shards > 1 else []
-            entries.append(entry if _may_link_to_itself(entry, [definition, *above], members) else replace(entry, shards=shards))
+            is_whole = shards == 1 or _is_linked_to_itself(graph, entry, members)
+            entries.append(entry if is_whole else replace(entry, shards=shards))
     return entries
 
 
-def _above(graph: GraphStore, entry: ClassEntry, definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The definitions of the classes above one, as far as they are there."""
-    found: list[Mapping[str, Any]] = []
-    seen = {entry.class_id}
-    name = definition.get("parent_class")
-    while name and name not in seen:
-        seen.add(name)
-        parent = _definition(graph, entry.database, entry.branch, name)
-        if parent is None:
-            break
-        found.append(parent)
-        name = parent.get("parent_class")
-    return found
-
-
-def _may_link_to_itself(entry: ClassEntry, definitions: Sequence[Mapping[str, Any]], mappings: Sequence[ClassMapping]) -> bool:
-    """Whether a mapped link leads to the class or one above it."""
-    names = {entry.class_id, *(item["parent_class"] for item in definitions if item.get("parent_class"))}
-    filled = {field.target_field for mapping in mappings for field in mapping.fields}
-    links = [link for item in definitions for link in item.get("relationships", ())]
-    return any(link["predicate"] in filled and link["target"] in names for link in links)
+def _is_linked_to_itself(graph: GraphStore, entry: ClassEntry, mappings: Sequence[ClassMapping]) -> bool:
+    """Whether a mapping makes links that may lead to the class itself, as a run of shards asks; a broken class is run in none."""
+    ontology = read_ontology(graph.view(entry.database, entry.branch))
+    try:
+        return any(RowMapper(mapping, ontology).own_links for mapping in mappings)
+    except (ClassNotFound, InvalidOntology):
+        return False
 
 
 def _definition(graph: GraphStore, database: str, branch: str, class_id: str) -> Mapping[str, Any] | None:

@@ -15,6 +15,11 @@ def partitions_of(shards: int) -> dg.StaticPartitionsDefinition | None:
     return dg.StaticPartitionsDefinition(_names(shards)) if shards > 1 else None
 
 
+def backfill_of(shards: int) -> dg.BackfillPolicy | None:
+    """Return how several partitions of a class in `shards` are backfilled: neighbours in one run, which costs its start once."""
+    return dg.BackfillPolicy.single_run() if shards > 1 else None
+
+
 def shards_of_run(context: dg.AssetExecutionContext, shards: int) -> Shards:
     """Return what a step of a class in `shards` is to do: the run's partitions, or all where it names none."""
     if shards == 1 or not (context.has_partition_key or context.has_partition_key_range):
@@ -27,7 +32,7 @@ def figures_of(context: dg.AssetExecutionContext, shards: int) -> str:
     """Return what the figures of a step are about: Dagster shows those of a run at each of its partitions."""
     if shards == 1:
         return "the class"
-    if not (context.has_partition_key or context.has_partition_key_range) or len(context.partition_keys) == shards:
+    if shards_of_run(context, shards).is_whole:
         return f"all {shards} partitions together"
     return ", ".join(context.partition_keys) + (" together" if len(context.partition_keys) > 1 else "")
 

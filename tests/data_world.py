@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from spice_core.adapters.duckdb.table_engine import DuckDBTableEngine
 from spice_core.adapters.memory.command_statuses import MemoryCommandStatuses
 from spice_core.adapters.memory.dataset_store import MemoryDatasetStore
@@ -22,7 +24,7 @@ from spice_core.services.read_datasets import ReadDatasets
 from spice_core.services.run_parts import RunParts
 from spice_core.services.submit_registry import RegistryCommands, mapping_id_of
 from tests.text_sources import FakeSourceFiles
-from tests.write_path import SteppedClock, WritePath
+from tests.write_path import Crash, SteppedClock, WritePath
 
 
 class PumpingClock(SteppedClock):
@@ -100,6 +102,23 @@ class DataWorld:
             ids=self.path.ids,
             **options,
         )
+
+    def dies(self, owner: type, method: str, run: Callable[[], object]) -> bool:
+        """Let `run` die behind a call of `method` of `owner`, if it makes one; say whether it did. The workers live on."""
+        original = getattr(owner, method)
+
+        def dying(*arguments: Any, **options: Any) -> Any:
+            original(*arguments, **options)
+            raise Crash
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(owner, method, dying)
+            try:
+                run()
+            except Crash:
+                self.work()
+                return True
+        return False
 
     def work(self) -> None:
         """Let all workers do all there is to do."""

@@ -1,6 +1,7 @@
 """`spice dataset suggest`: what a dataset could become in the graph, and making it that."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -34,7 +35,7 @@ def suggest(
             _print(found)
         done = _accept(parts, found, wait) if accept else {}
     if as_json:
-        print_json({**_as_json(found), "accepted": done})
+        print_json({**asdict(found), "accepted": done})
     else:
         for what, status in done.items():
             report_outcome(f"{what} of {found.mapping.class_id}", status, as_json=False)
@@ -56,15 +57,6 @@ def _accept(parts: Platform, found: Suggestion, wait: float) -> dict[str, Comman
         catalogue = RegistryCommands(commands=parts.commands, registry=parts.registry)
         done["mapping"] = outcome(parts, catalogue.save_mapping(mapping, actor=actor()), seconds=wait)
     return done
-
-
-def _as_json(found: Suggestion) -> dict[str, Any]:
-    return {
-        "class_definition": found.class_definition,
-        "mapping": found.mapping,
-        "references": found.references,
-        "notes": found.notes,
-    }
 
 
 def _print(found: Suggestion) -> None:

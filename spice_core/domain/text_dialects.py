@@ -100,8 +100,8 @@ def header_index(rows: Sequence[Sequence[str]], columns: int) -> int | None:
     return 0 if _is_header(rows[0], body, columns) else None
 
 
-_RESERVED = "file_row_number"
-"""What engines call a row's place in its file; it cannot be a column, too."""
+PLACE = "file_row_number"
+"""What engines call a row's place in its file, from 0; it cannot be a column, too."""
 
 
 def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -112,7 +112,7 @@ def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     for number, raw in enumerate(names, start=1):
         name = " ".join(raw.replace("\ufeff", "").split()) or f"column_{number}"
         unique, count = name, 1
-        while unique.casefold() in seen or unique.startswith("__") or unique.casefold() == _RESERVED:
+        while unique.casefold() in seen or unique.startswith("__") or unique.casefold() == PLACE:
             count += 1
             unique = f"{name.strip('_')}_{count}"
         if not raw.strip():

@@ -5,7 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from spice_core.domain.commands import Command
@@ -173,7 +172,8 @@ class IngestDataset:
                 return self.requests.save(failed(found, code="gave_up", message=message, at=self._clock.now()))
             found = self.requests.save(replace(found, resumed=found.resumed + 1))
             try:
-                return self._published(found, lambda folder: self._built(found, self._raw_file(found), folder))
+                with self._reading(found, lambda: self._raw_file(found)) as built:
+                    return self._published(found, built)
             except SpiceError as error:
                 if error.retryable:
                     raise
@@ -222,27 +222,28 @@ class IngestDataset:
             case IngestState.PUBLISHED:
                 return found
             case IngestState.RAW_COMMITTED:
-                return self._published(found, partial(self._built, found, raw.spool))
+                with self._reading(found, lambda: raw.spool) as built:
+                    return self._published(found, built)
             case IngestState.FAILED:
                 found = self._again(found, raw)
             case IngestState.RECEIVED if found.sequence:
                 found = replace(found, attempts=found.attempts + 1)
         received = self.requests.save(found)
-        with self._reading(received, raw) as built:
+        with self._reading(received, lambda: raw.spool) as built:
             try:
                 kept = self._kept(received, raw)
             except OptimisticConcurrencyConflict:  # somebody else went on with the request meanwhile
                 return self._of_another_worker(received)
-            return self._published(kept, lambda _: built.result())
+            return self._published(kept, built)
 
     @contextmanager
-    def _reading(self, received: IngestRequest, raw: RawUpload) -> Iterator[Future[BuiltFile]]:
-        """Read the bytes while they are being kept.
+    def _reading(self, found: IngestRequest, file: Callable[[], Path]) -> Iterator[Future[BuiltFile]]:
+        """Read a request's bytes beside what the block does, which may be to keep them.
 
-        What is read of them goes nowhere before they are. An error in keeping them is raised when the reading has ended.
+        What is read of them goes nowhere before they are kept. An error of the block is raised when the reading has ended.
         """
         with self._workshop.folder() as folder, ThreadPoolExecutor(1, thread_name_prefix="ingest") as pool:
-            yield pool.submit(copy_context().run, self._built, received, raw.spool, folder)
+            yield pool.submit(copy_context().run, lambda: self._built(found, file(), folder))
 
     def _kept(self, received: IngestRequest, raw: RawUpload) -> IngestRequest:
         request, store = received.request, self._datasets
@@ -257,16 +258,14 @@ class IngestDataset:
         )
         return self.requests.save(replace(received, state=IngestState.RAW_COMMITTED, raw_commit=commit.commit_id))
 
-    def _published(self, kept: IngestRequest, build: Callable[[Path], BuiltFile]) -> IngestRequest:
-        """Register what `build` makes of kept bytes. An error that no retry can mend makes the request FAILED, and is raised."""
+    def _published(self, kept: IngestRequest, reading: Future[BuiltFile]) -> IngestRequest:
+        """Register what was read of kept bytes. An error that no retry can mend makes the request FAILED, and is raised."""
         try:
-            with self._workshop.folder() as folder:
-                built = build(folder)
-                actor = kept.request.actor
-                made = self._publish.publish(
-                    Publication(kept, built, kept.request_id, actor, lambda made: [self.requests.draft(self._done(kept, made))])
-                )
-                return replace(self._done(kept, made), sequence=kept.sequence + 1)
+            built, actor = reading.result(), kept.request.actor
+            made = self._publish.publish(
+                Publication(kept, built, kept.request_id, actor, lambda made: [self.requests.draft(self._done(kept, made))])
+            )
+            return replace(self._done(kept, made), sequence=kept.sequence + 1)
         except (OptimisticConcurrencyConflict, IdempotencyMismatch):  # of the append: somebody else published
             return self._of_another_worker(kept)
         except SpiceError as error:

@@ -144,7 +144,7 @@ def test_sensor_asks_for_everything_once(world):
         assert len(first.run_requests[0].asset_selection) == 8
         second = _tick(sensor, definitions, instance, cursor=first.cursor)
         assert not second.run_requests
-    assert observe(world.registry, ["trips"], first.cursor, gate=never) == []
+    assert observe(world.registry, ["trips"], first.cursor, gate=never, fit=never) == []
 
 
 @pytest.mark.parametrize(("patterns", "served"), [([], ["trips"]), (["sales", "tri*"], ["trips"]), (["sales", "trip"], [])])
@@ -211,7 +211,7 @@ def test_links_come_from_a_column_and_follow_the_next_version(world):
 
         LinkTypes(commands=world.commands, registry=world.registry).save(wanted)
         assert barrier.wait("trips", "graph", "registry") == []
-        [observed] = observe(world.registry, ["trips"], None, gate=passes)
+        [observed] = observe(world.registry, ["trips"], None, gate=passes, fit=lambda *_: "")
         assert [(item.name, item.dataset_ids) for item in observed.link_types] == [
             ("starts", ["trips:main:cities", "trips:main:trips"])
         ]

@@ -67,6 +67,13 @@ def migrate(world: DataWorld, how: Migration, definition: dict[str, object], *, 
     changes.update("shop", "main", "City", definition, expected_seq=seq, migration=how)
 
 
+def link_people_to_cities(world: DataWorld) -> None:
+    spec = TableSpec("foreign_key", "shop:main:people", ("id",), ("city",))
+    born = LinkType("born", "shop", "main", "Person", "City", "born_in", "n:1", spec)
+    LinkTypes(commands=world.path.commands, registry=world.registry).save(born)
+    world.work()
+
+
 def requested(found: Arrivals) -> list[str]:
     assert len(found.requests) <= 1
     return [key.to_user_string() for _, _, keys in found.requests for key in keys]
@@ -182,10 +189,7 @@ def test_mappings_that_do_not_run_by_themselves_are_left_alone(world: DataWorld)
 
 
 def test_links_from_a_table_are_made_again_after_their_ends(world: DataWorld) -> None:
-    spec = TableSpec("foreign_key", "shop:main:people", ("id",), ("city",))
-    born = LinkType("born", "shop", "main", "Person", "City", "born_in", "n:1", spec)
-    LinkTypes(commands=world.path.commands, registry=world.registry).save(born)
-    world.work()
+    link_people_to_cities(world)
     cursor = look(world, None).cursor
     migrate(world, RESET_EDITS, BY_NAME)
     world.work()
@@ -215,10 +219,7 @@ def test_tick_in_which_nothing_moved_reads_no_class(world: DataWorld) -> None:
 
 def test_links_are_looked_at_again_when_the_data_of_an_end_changes(world: DataWorld) -> None:
     """What they lead to may have come."""
-    spec = TableSpec("foreign_key", "shop:main:people", ("id",), ("city",))
-    born = LinkType("born", "shop", "main", "Person", "City", "born_in", "n:1", spec)
-    LinkTypes(commands=world.path.commands, registry=world.registry).save(born)
-    world.work()
+    link_people_to_cities(world)
     cursor = look(world, None).cursor
     world.upload("cities", f"{CITIES}OSL,OSL,NO\n")
     found = look(world, cursor)

@@ -86,12 +86,8 @@ def _why_nothing(found: Arrivals) -> str:
     return f"what is new cannot be run: {'; '.join(reasons)}" if reasons else "nothing new"
 
 
-def _fits(_mapping: ClassMapping, _version: DatasetVersion) -> str:
-    return ""
-
-
 def observe(
-    registry: Registry, databases: Sequence[str], cursor: str | None, *, gate: Gate, fit: Fit = _fits
+    registry: Registry, databases: Sequence[str], cursor: str | None, *, gate: Gate, fit: Fit
 ) -> Sequence[ObservedDatabase]:
     """Read those of `databases` whose registry moved since the cursor, and what `gate` says to each mapping's newest version.
 

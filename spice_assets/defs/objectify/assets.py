@@ -13,7 +13,7 @@ from spice_assets.defs.objectify.outcomes import counted, reasons_and_samples, t
 from spice_assets.links import Links
 from spice_assets.names import AUTOMATIC, DATASET, OBJECTS, asset_key, group_name, op_name
 from spice_assets.owners import TEAM
-from spice_assets.partitions import figures_of, partitions_of, shards_of_run
+from spice_assets.partitions import backfill_of, figures_of, partitions_of, shards_of_run
 from spice_assets.repeating import now_and_then, repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform, objectify
@@ -57,9 +57,7 @@ def object_asset(entry: ClassEntry, catalogue: Catalogue, links: Links, after: S
         },
     )
 
-    @dg.multi_asset(
-        specs=[spec], name=op_name(key), backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None
-    )
+    @dg.multi_asset(specs=[spec], name=op_name(key), backfill_policy=backfill_of(entry.shards))
     def objects(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]
     ) -> Iterator[dg.MaterializeResult[Any]]:

@@ -10,7 +10,7 @@ from spice_assets.columns import lineage_of_copy, property_schema
 from spice_assets.links import Links
 from spice_assets.names import OBJECTS, SEARCH, asset_key, group_name, op_name
 from spice_assets.owners import TEAM
-from spice_assets.partitions import figures_of, partitions_of, shards_of_run
+from spice_assets.partitions import backfill_of, figures_of, partitions_of, shards_of_run
 from spice_assets.repeating import repeated
 from spice_assets.resources import PlatformSource
 from spice_core.bootstrap import Platform
@@ -42,9 +42,7 @@ def search_asset(entry: ClassEntry, links: Links, *, after: Sequence[dg.AssetKey
         metadata={"api": links.instances(), "dagster/column_schema": property_schema(entry)},
     )
 
-    @dg.multi_asset(
-        specs=[spec], name=op_name(key), backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None
-    )
+    @dg.multi_asset(specs=[spec], name=op_name(key), backfill_policy=backfill_of(entry.shards))
     def search(context: dg.AssetExecutionContext, platform: dg.ResourceParam[PlatformSource]) -> dg.MaterializeResult[Any]:
         with repeated():
             parts = platform.get()

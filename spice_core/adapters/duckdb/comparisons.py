@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb.connections import literal, name, parquet
+from spice_core.adapters.duckdb.connections import literal, name, names, parquet
 from spice_core.adapters.duckdb.unique_keys import unique_keys
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import HASH_DIGITS, KEY_SEPARATOR, Shards
@@ -21,7 +21,7 @@ def key_problems(
     connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str], *, limit: int, shards: Shards
 ) -> tuple[int, int, list[int]]:
     """Count rows with a null in `key` and rows that repeat an earlier key; name some, in file order."""
-    keys = ", ".join(name(column) for column in key)
+    keys = names(key)
     nulls = " OR ".join(f"{name(column)} IS NULL" for column in key)
     query = (
         f"SELECT __row, {nulls} AS is_null FROM {parquet(table)} WHERE {_is_in(key, shards)} "
@@ -62,7 +62,7 @@ def changes(
     old, new = tables
     if old is None:
         for rows in batches(
-            connection, f"SELECT __row, {_names(columns)} FROM ({_keyed(connection, new, key, shards)}) ORDER BY __row", batch
+            connection, f"SELECT __row, {names(columns)} FROM ({_keyed(connection, new, key, shards)}) ORDER BY __row", batch
         ):
             yield [RowChange("added", row[0], None, dict(zip(columns, row[1:], strict=True))) for row in rows]
         return
@@ -129,10 +129,6 @@ def _changed(row: Sequence[Any], columns: Sequence[str]) -> RowChange:
     return RowChange("changed", row[0], dict(zip(columns, row[2 + width :], strict=True)), after)
 
 
-def _names(columns: Sequence[str]) -> str:
-    return ", ".join(name(column) for column in columns)
-
-
 def _is_in(key: Sequence[str], shards: Shards) -> str:
     """The condition that a row is in `shards`: `key_hash` in SQL."""
     if shards.is_whole:
@@ -156,7 +152,7 @@ def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str
     rows = f"SELECT * FROM {parquet(table)} WHERE {given} AND {_is_in(key, shards)}"
     if unique_keys(connection, table, [key], 1):
         return rows
-    return f"{rows} QUALIFY row_number() OVER (PARTITION BY {_names(key)} ORDER BY __row) = 1"
+    return f"{rows} QUALIFY row_number() OVER (PARTITION BY {names(key)} ORDER BY __row) = 1"
 
 
 def _shared(connection: duckdb.DuckDBPyConnection, old: Path, new: Path, columns: Sequence[str]) -> dict[str, bool | None]:

@@ -9,11 +9,10 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped] # has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped] # has no types
 
+from spice_core.domain.text_dialects import PLACE
 from spice_core.errors import UnreadableFile
 
 ROW = "__row"
-PLACE = "file_row_number"
-"""A row's place in its Parquet file, from 0: DuckDB gives it to whoever asks for a column of that name."""
 _CONFIG = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -59,6 +58,11 @@ def readable() -> Iterator[None]:
         yield
     except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException, pa.ArrowInvalid) as error:
         raise UnreadableFile(f"The table cannot be read: {_first_line(error)}") from error
+
+
+def names(columns: Collection[str]) -> str:
+    """Return columns as quoted SQL identifiers with commas between."""
+    return ", ".join(name(column) for column in columns)
 
 
 def literal(text: str) -> str:

@@ -73,9 +73,8 @@ def sampled_rows(path: Path, dialect: Dialect, width: int) -> list[list[str]]:
     return found
 
 
-def checked_cells(columns: Sequence[str], types: Mapping[int, str], source: str, select: str) -> str:
-    """Return the SQL that begins with `select` and goes on with all columns of `source`, those of `types` as values; an empty
-    cell is null. Then `REJECTS`.
+def checked_cells(columns: Sequence[str], types: Mapping[int, str], source: str) -> str:
+    """Return the SQL of all columns of `source`, those of `types` as values; an empty cell is null. Then `REJECTS`.
 
     Every value is made before it is compared: in a CASE alone it would be made twice.
     """
@@ -84,7 +83,7 @@ def checked_cells(columns: Sequence[str], types: Mapping[int, str], source: str,
         f"{_checked(name(column), types[index], index) if index in types else _empty_as_null(name(column))} AS {name(column)}"
         for index, column in enumerate(columns)
     )
-    return f"{select}{', '.join(written)}, NULL::VARCHAR AS {REJECTS} FROM (SELECT *{values} FROM {source})"
+    return f"SELECT {', '.join(written)}, NULL::VARCHAR AS {REJECTS} FROM (SELECT *{values} FROM {source})"
 
 
 def refuted_by(error: duckdb.Error) -> Refuted | None:

@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 
 from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables, unique_keys
-from spice_core.adapters.duckdb.connections import name, placed_parquet
+from spice_core.adapters.duckdb.connections import names, placed_parquet
 from spice_core.adapters.duckdb.kept_engines import KeptEngines
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import WHOLE, Shards
+from spice_core.domain.text_dialects import PLACE
 from spice_core.errors import Closed
 from spice_core.ports.table_engine import Dialect, RowChange, TableEngine, TextTable, TypedColumn
 
@@ -53,11 +54,10 @@ class DuckDBTableEngine(TableEngine):
     def rows(
         self, table: Path, columns: Sequence[str], *, offset: int = 0, limit: int | None = None, batch: int = 1000
     ) -> Iterator[Sequence[Mapping[str, Any]]]:
-        names = ", ".join(name(column) for column in columns)
-        page = f"WHERE file_row_number >= {int(offset)}"
-        page += "" if limit is None else f" AND file_row_number < {int(offset) + int(limit)}"
+        page = f"WHERE {PLACE} >= {int(offset)}"
+        page += "" if limit is None else f" AND {PLACE} < {int(offset) + int(limit)}"
         with self._connect(table) as connection:
-            for rows in batches(connection, f"SELECT {names} FROM {placed_parquet(table)} {page}", batch):
+            for rows in batches(connection, f"SELECT {names(columns)} FROM {placed_parquet(table)} {page}", batch):
                 yield [dict(zip(columns, row, strict=True)) for row in rows]
 
     def rows_of(

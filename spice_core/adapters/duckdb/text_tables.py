@@ -142,9 +142,9 @@ def _written(
     reading: TextRegion, types: dict[int, str] | None, into: Path, memory: str, scratch: Path
 ) -> tuple[TextTable, list[int]]:
     columns = reading.columns if reading.kept is None else [title for _, title in reading.kept]
+    source = _kept(reading)
     # What numbers rows keeps a query on one core: where it matters, a row's place in the file is its number.
-    select = f"SELECT row_number() OVER () AS {ROW}, " if types is None else "SELECT "
-    query = f"{select}* FROM {_kept(reading)}" if types is None else checked_cells(columns, types, _kept(reading), select)
+    query = f"SELECT row_number() OVER () AS {ROW}, * FROM {source}" if types is None else checked_cells(columns, types, source)
     with connect(memory=memory, scratch=scratch, paths=[reading.source, into]) as connection:
         try:
             connection.execute(copy_to(query, into))

@@ -161,8 +161,7 @@ def test_embedded_server_sorts_by_codepoint_and_is_set_for_us(postgres_dsn):
         assert connection.execute("SELECT 'a' > 'B', lower('Ä'), current_setting('jit')").fetchone() == (True, "ä", "off")
 
 
-def test_a_fenced_transaction_does_not_outlive_a_process_that_hangs_in_a_pipeline(clean_database):
-    """The server waits for the rest of a pipeline as long as it takes, unless the transaction is bounded."""
+def test_a_fenced_transaction_is_bounded(clean_database):
     postgres = Postgres(clean_database)
     work = PostgresWorkLedger(postgres)
     lease = work.acquire("graph", owner="me", seconds=60)
@@ -170,4 +169,29 @@ def test_a_fenced_transaction_does_not_outlive_a_process_that_hangs_in_a_pipelin
         assert connection.execute("SHOW transaction_timeout").fetchone() == ("45s",)
     with postgres.connection() as connection:
         assert connection.execute("SHOW transaction_timeout").fetchone() == ("0",)
+    postgres.close()
+
+
+def test_a_process_that_hangs_in_a_pipeline_loses_its_lease_by_that_bound(clean_database, monkeypatch):
+    """The server waits for the rest of a pipeline as long as it takes, and counts nobody there as idle in a transaction."""
+    monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=10s -c idle_in_transaction_session_timeout=1s")
+    postgres = Postgres(clean_database)
+    work = PostgresWorkLedger(postgres)
+    lease = work.acquire("graph", owner="hangs", seconds=0)
+    sql = load_queries("work")
+    fence = sql["fence"].replace("%(name)s", "$1").replace("%(owner)s", "$2").replace("%(epoch)s", "$3")
+    with psycopg.connect(clean_database) as hanging, psycopg.connect(clean_database, autocommit=True) as watching:
+        sent = hanging.pgconn
+        sent.enter_pipeline_mode()
+        for statement in ("BEGIN", sql["end_when_hanging"].replace("45s", "2s")):
+            sent.send_query_params(statement.encode(), None)
+        sent.send_query_params(fence.encode(), [lease.name.encode(), lease.owner.encode(), str(lease.epoch).encode()])
+        sent.send_flush_request()
+        while sent.flush():
+            pass
+        state = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
+        while watching.execute(state, (sent.backend_pid,)).fetchone() != ("active", "ClientRead"):
+            pass
+        assert work.acquire("graph", owner="next", seconds=60).owner == "next"
+        hanging.close()
     postgres.close()

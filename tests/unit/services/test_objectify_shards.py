@@ -1,7 +1,7 @@
 """Runs of shards: beside each other, repeated alone, whatever dies, they make what one whole run makes."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from spice_core.services.objectify_turn import turn_of
 from spice_core.services.submit_commands import CommandService
 from spice_core.services.submit_registry import RegistryCommands
 from tests.data_world import DataWorld, csv_of
-from tests.write_path import Crash, a_class, text
+from tests.write_path import a_class, text
 
 PERSON = a_class("Person", text("id", primaryKey=True, required=True), text("name", required=True))
 Row = tuple[str | None, str | None]
@@ -44,24 +44,14 @@ def names(world: DataWorld) -> dict[str, str]:
     return {identity: document["name"] for identity, document in world.instances("Person").items()}
 
 
+def gates(world: DataWorld, mapping: str) -> dict[str, str]:
+    world.work()
+    found = world.registry.records("shop", RecordKind.GATE, parent=mapping)
+    return {record.document["shards"]: record.status for record in found}
+
+
 def run(world: DataWorld, mapping: str, *numbers: int, count: int = 4, **options: Any) -> ObjectifyRun:
     return world.objectify.run("shop", mapping, shards=shards_of(numbers, count), **options)
-
-
-def dies(world: DataWorld, owner: type, method: str, work: Callable[[], object]) -> None:
-    """Let a run die behind a call of `method`, if it makes one."""
-    original = getattr(owner, method)
-
-    def dying(*arguments: Any, **options: Any) -> Any:
-        original(*arguments, **options)
-        raise Crash
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(owner, method, dying)
-        try:
-            work()
-        except Crash:
-            world.work()
 
 
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 40))])
@@ -79,7 +69,7 @@ def test_any_split_into_shards_with_deaths_between_makes_what_the_newest_version
         while pending:
             some = [pending.pop() for _ in range(min(len(pending), generator.randrange(1, 4)))]
             if generator.random() < 0.5:
-                dies(world, *generator.choice(DEATHS), partial(run, world, mapping, *some, count=count))
+                world.dies(*generator.choice(DEATHS), partial(run, world, mapping, *some, count=count))
             assert run(world, mapping, *some, count=count).state == "succeeded"
         assert names(world) == dict(rows)
         kept = [row for row in rows if generator.random() < 0.8]
@@ -92,7 +82,7 @@ def test_any_split_into_shards_with_deaths_between_makes_what_the_newest_version
 def test_the_success_of_one_shard_does_not_hide_the_failure_of_another(world: DataWorld):
     rows: list[Row] = [(f"p{number}", "first") for number in range(40)]
     mapping = people(world, rows)
-    dies(world, CommandService, "bulk", lambda: run(world, mapping, 1))
+    world.dies(CommandService, "bulk", lambda: run(world, mapping, 1))
     for shard in (0, 2, 3):
         done = run(world, mapping, shard)
         assert (done.state, done.created, done.shards) == ("succeeded", done.rows, f"{shard}/4")
@@ -133,18 +123,13 @@ def test_counts_and_rejects_of_all_shards_add_up(world: DataWorld):
 def test_gates_are_of_shards_until_a_run_covers_them(world: DataWorld):
     mapping = people(world, [(f"p{number}", "x") for number in range(20)])
 
-    def gates() -> dict[str, str]:
-        world.work()
-        found = world.registry.records("shop", RecordKind.GATE, parent=mapping)
-        return {record.document["shards"]: record.status for record in found}
-
     run(world, mapping, 0)
     run(world, mapping, 1, 2)
-    assert gates() == {"0/4": "PASS", "1,2/4": "PASS"}
+    assert gates(world, mapping) == {"0/4": "PASS", "1,2/4": "PASS"}
     run(world, mapping, 0, count=2)
-    assert gates() == {"0/2": "PASS", "1,2/4": "PASS"}
+    assert gates(world, mapping) == {"0/2": "PASS", "1,2/4": "PASS"}
     world.objectify.run("shop", mapping)
-    assert gates() == {"": "PASS"}
+    assert gates(world, mapping) == {"": "PASS"}
 
 
 def test_a_version_that_was_refused_is_so_until_a_run_of_any_shards_is_let_in(world: DataWorld):
@@ -153,21 +138,16 @@ def test_a_version_that_was_refused_is_so_until_a_run_of_any_shards_is_let_in(wo
     with pytest.raises(ObjectTypeMismatch):
         run(world, mapping, 3)
 
-    def gates() -> dict[str, str]:
-        world.work()
-        found = world.registry.records("shop", RecordKind.GATE, parent=mapping)
-        return {record.document["shards"]: record.status for record in found}
-
-    assert gates() == {"": "FAIL"}
+    assert gates(world, mapping) == {"": "FAIL"}
     run(world, mapping, 3, accept_schema=True)
-    assert gates() == {"3/4": "PASS"}
+    assert gates(world, mapping) == {"3/4": "PASS"}
 
 
 def test_shards_of_a_mapping_with_another_key_cover_and_hide_nothing(world: DataWorld):
     """Rows that a run left are found, though its shards were cut by other columns."""
     rows: list[Row] = [(f"p{number}", f"n{number}") for number in range(30)]
     mapping = people(world, rows)
-    dies(world, CommandService, "bulk", lambda: run(world, mapping, 3))
+    world.dies(CommandService, "bulk", lambda: run(world, mapping, 3))
     world.upload("people", csv_of(("id", "name"), rows[:2]))
     saved = next(item for item in world.registry.mappings("shop") if item.mapping_id == mapping)
     world.catalogue.save_mapping(saved)

@@ -22,7 +22,7 @@ from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.save_link_types import LinkTypes
 from spice_core.services.submit_commands import CommandService
 from tests.data_world import DataWorld, csv_of
-from tests.write_path import Crash, a_class, text
+from tests.write_path import a_class, text
 
 TAG = a_class("Tag", text("code", primaryKey=True, required=True))
 ITEM = a_class(
@@ -149,11 +149,13 @@ class Sources(RuleBasedStateMachine):
 
     def _objectify(self, *, full: bool, dies: str) -> None:
         run = lambda: self.world.objectify.run("shop", self.mapping, full=full)  # noqa: E731 - three times the same
-        if dies == "midway" and self._dies(CommandService, "bulk", run):
+        if dies == "midway" and self.world.dies(CommandService, "bulk", run):
             self.must_look = True
-        if dies == "between versions" and self._dies(CommandBatches, "finish", run):  # with rows of one that failed still there
+        if dies == "between versions" and self.world.dies(
+            CommandBatches, "finish", run
+        ):  # with rows of one that failed still there
             self.must_look = True
-        if dies == "at the end" and self._dies(Gates, "record", run):
+        if dies == "at the end" and self.world.dies(Gates, "record", run):
             self._apply(full=full)
             self.must_look = True
             return
@@ -164,7 +166,7 @@ class Sources(RuleBasedStateMachine):
     def _index(self, *, full: bool, dies: bool) -> None:
         run = lambda: self._links().run("shop", self.link_type, full=full)  # noqa: E731 - as above
         if dies:
-            self._dies(CommandBatches, "finish", run)
+            self.world.dies(CommandBatches, "finish", run)
         assert run().state == "succeeded"
         for identity in self.objects:
             said = {tag for item, tag in self.pairs if item == identity}
@@ -235,22 +237,6 @@ class Sources(RuleBasedStateMachine):
         self.links.pop(identity, None)
         for field in POLICIES:
             self.edits.pop((identity, field), None)
-
-    def _dies(self, owner: type, method: str, run: Any) -> bool:
-        original = getattr(owner, method)
-
-        def dying(*arguments: Any, **options: Any) -> Any:
-            original(*arguments, **options)
-            raise Crash
-
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(owner, method, dying)
-            try:
-                run()
-            except Crash:
-                self.world.work()
-                return True
-        return False
 
     def _upload(self, rows: list[Row]) -> None:
         self.time += 1
