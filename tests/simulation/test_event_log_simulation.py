@@ -6,7 +6,7 @@ Every run is decided by its seed; a failing one is printed and can be run again 
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from event_log_world import DB, SeededIds, VirtualClock, all_events, command
@@ -14,10 +14,10 @@ from faulty_store import ANSWER_LOST, CUT, LATE, NO_FAULT, REFUSED, FaultyStore
 
 from spice_core.adapters.memory.ledger import MemoryLedger
 from spice_core.adapters.memory.object_store import MemoryObjectStore
-from spice_core.domain.events import Event
+from spice_core.domain.events import Event, RecordedEvent
 from spice_core.errors import CorruptSegment, LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict, StoreUnavailable
 from spice_core.ports.ledger import FoldedHead, LedgerView
-from spice_core.services.event_log.event_log import AppendResult, EventLog
+from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.limits import LogLimits
 
 FAULTS = {"put": [REFUSED, ANSWER_LOST, LATE], "get": [REFUSED, CUT], "size": [REFUSED], "list": [REFUSED]}
@@ -61,8 +61,8 @@ class Simulation:
         self.is_racing = False
         self.stores: list[FaultyStore] = []
         self.snapshots = [self.ledger.snapshot()]
-        self.acknowledged: dict[str, AppendResult] = {}
-        self.unknown: list[tuple[Event, dict[str, int]]] = []
+        self.acknowledged: dict[str, RecordedEvent] = {}
+        self.unknown: list[tuple[Sequence[Event], dict[str, int]]] = []
         self.asked = 0
         self.calm_log().append(DB, [command("first", event_id="first")], create=True)
         self.processes = [self.process() for _ in range(3)]
@@ -102,32 +102,46 @@ class Simulation:
         if self.is_racing and process is self.processes[0]:
             return
         process = process if self.is_racing else self.processes[0]
+        wishes = [self.wish(process) for _ in range(self.dice.choice([1, 1, 1, 2, 4]))]
+        events = [event for event, _ in wishes]
+        if self.dice.random() < 0.3:
+            events += self.some_acknowledged(2)
+        self.send(process, events, {name: number for _, expected in wishes for name, number in expected.items()})
+
+    def wish(self, process: EventLog) -> tuple[Event, dict[str, int]]:
         self.asked += 1
-        name = self.dice.choice("abc")
+        name = self.dice.choice(["a", "b", "c", "c", f"new {self.asked}", f"new {self.asked - self.dice.randrange(9)}"])
         asked = command(name, event_id=f"c{self.asked}", n=self.asked)
         key = f"Instance|{name}"
         try:
-            number = process.number(DB, key) if self.dice.random() < 0.8 else self.dice.randrange(5)
+            return asked, self.dice.choices(
+                [dict, lambda: {key: process.number(DB, key)}, lambda: {key: self.dice.randrange(5)}], [3, 5, 2]
+            )[0]()
         except (StoreUnavailable, LedgerUnavailable, LogBehind, CorruptSegment):
-            return
-        self.send(process, asked, {key: number})
+            return asked, {}
 
-    def send(self, process: EventLog, asked: Event, expected: dict[str, int]) -> None:
+    def some_acknowledged(self, most: int) -> list[Event]:
+        """Some events that were acknowledged, the newest more often than others."""
+        newest_first = list(reversed(self.acknowledged.values()))
+        chosen = {min(int(self.dice.expovariate(0.2)), len(newest_first) - 1) for _ in range(most) if newest_first}
+        return [newest_first[place].event for place in sorted(chosen)]
+
+    def send(self, process: EventLog, events: Sequence[Event], expected: dict[str, int]) -> None:
         try:
-            result = process.append(DB, [asked], expected=expected)
+            result = process.append(DB, events, expected=expected)
         except (StoreUnavailable, CorruptSegment):  # a read that was cut every time looks like damage
-            self.unknown.append((asked, expected))
-        except (LedgerUnavailable, LogBehind, OptimisticConcurrencyConflict):
+            self.unknown.append((events, expected))
+        except (LedgerUnavailable, LogBehind):
             return
+        except OptimisticConcurrencyConflict:
+            assert not all(event.event_id in self.acknowledged for event in events), "a repetition is refused"
         else:
-            known = self.acknowledged.setdefault(asked.event_id, result)
-            assert known.events == result.events
+            for recorded in result.events:
+                assert self.acknowledged.setdefault(recorded.event.event_id, recorded) == recorded
 
     def repeat(self, _: EventLog) -> None:
-        if self.acknowledged:
-            event_id = self.dice.choice(list(self.acknowledged))
-            event = self.acknowledged[event_id].events[0].event
-            self.send(self.processes[0], event, {f"Instance|{event.aggregate_id}": 0})
+        if events := self.some_acknowledged(3):
+            self.send(self.processes[0], events, {f"Instance|{event.aggregate_id}": 0 for event in events})
 
     def retry(self, _: EventLog) -> None:
         if self.unknown:
@@ -165,10 +179,12 @@ class Simulation:
         counts = Counter(event.event_id for event in events)
         assert all(count == 1 for count in counts.values()), "an event stands twice"
         assert set(self.acknowledged) <= set(counts), "an acknowledged event is lost"
-        for event_id, result in self.acknowledged.items():
-            assert log.find(DB, event_id) == result.events[0]
-            assert log.append(DB, [result.events[0].event]) == AppendResult(result.events, is_duplicate=True)
-        for name in "abc":
+        for event_id, recorded in self.acknowledged.items():
+            assert log.find(DB, event_id) == recorded
+            again = log.append(DB, [recorded.event])
+            assert again.is_duplicate
+            assert again.events == (recorded,)
+        for name in {event.aggregate_id for event in events}:
             numbers = [event.sequence_number for event in events if event.aggregate_id == name]
             assert numbers == list(range(1, len(numbers) + 1))
         self.ledger.restore(self.snapshots[0])

@@ -88,25 +88,18 @@ class DatabaseLog:
 
     def know(self, *, event_ids: Collection[str] = (), aggregates: Collection[str] = ()) -> Mapping[str, IndexEntry]:
         """Ask the ledger for what only it may know, all of one snapshot; return the folded ones of `event_ids`."""
-        tail = self._open_tail()
-        self._drop_folded(tail)
-        tail.trim(self._max_numbers)
-        missing = [name for name in aggregates if tail.number(name) is None]
-        asked = [name for name in missing if tail.may_hold(name)]
-        unknown = [event_id for event_id in event_ids if tail.known(event_id) is None and tail.may_hold(event_key(event_id))]
-        view = None
-        if asked or unknown or tail.unfolded_events >= self._max_tail_events:
-            # The tail drops what this snapshot has folded, so it is asked for what the tail still knows, too.
-            in_tail = [event_id for event_id in event_ids if tail.known(event_id) is not None]
-            view = self._ledger.view(self.database, aggregates=asked, event_ids=[*unknown, *in_tail])
-            self.counters.views += 1
-            if self._reconcile(view) is not tail:
-                # The tail was built anew, so what it lacked before is not what it lacks now.
-                return self.know(event_ids=event_ids, aggregates=aggregates)
+        while True:
+            tail = self._open_tail()
+            self._drop_folded(tail)
+            tail.trim(self._max_numbers)
+            missing = [name for name in aggregates if tail.number(name) is None]
+            view = self._ask(tail, event_ids, missing)
+            if view is not None:
+                break
         for name in missing:
-            tail.learn(name, view.numbers.get(name, 0) if view is not None else 0)
+            tail.learn(name, view.numbers.get(name, 0))
         self._refuse_when_behind(tail)
-        return view.known if view is not None else {}
+        return view.known
 
     def know_head(self, *, event_ids: Collection[str] = (), aggregates: Collection[str] = ()) -> Mapping[str, IndexEntry]:
         """As `know`, with the tail read to the log's head: what is in neither is not in the log."""
@@ -160,6 +153,26 @@ class DatabaseLog:
         """Know nothing any more, so that the next use starts from the ledger."""
         self._tail = None
         self._folded = None
+
+    def _ask(self, tail: Tail, event_ids: Collection[str], aggregates: Collection[str]) -> LedgerView | None:
+        """Return what the ledger knows of these that `tail` may not; it is not asked where that is certainly nothing.
+
+        None where the tail was built anew, or read on and met what it was certain not to meet: ask again.
+        """
+        keys = {event_id: event_key(event_id) for event_id in event_ids if tail.known(event_id) is None}
+        passed_over = {key for key in (*keys.values(), *aggregates) if not tail.may_hold(key)}
+        unknown = [event_id for event_id, key in keys.items() if key not in passed_over]
+        names = [name for name in aggregates if name not in passed_over]
+        if not names and not unknown and tail.unfolded_events < self._max_tail_events:
+            return LedgerView(tail.folded, {}, {})
+        # The tail drops what this snapshot has folded, so it is asked for what the tail still knows, too.
+        in_tail = [event_id for event_id in event_ids if event_id not in keys]
+        head = tail.head
+        view = self._ledger.view(self.database, aggregates=names, event_ids=[*unknown, *in_tail])
+        self.counters.views += 1
+        if self._reconcile(view) is not tail:
+            return None
+        return None if tail.head != head and any(map(tail.may_hold, passed_over)) else view
 
     def _drop_folded(self, tail: Tail) -> None:
         """Drop what this process's folder reported; a ledger that lost folds since then is noticed by the next view."""

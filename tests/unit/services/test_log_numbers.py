@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from event_log_world import DB, World, command, world
 
+from spice_core.errors import OptimisticConcurrencyConflict
 from spice_core.services.event_log.limits import LogLimits
 from spice_core.services.event_log.tail import Tail
 
@@ -66,3 +67,32 @@ def test_a_repetition_is_known_where_another_process_folds_it_while_the_ledger_i
     assert again.events[0].position == done.events[0].position
     assert [event.event.sequence_number for event in again.events] == [1, 1]
     assert other.verify(DB).is_intact
+
+
+def test_what_another_process_writes_and_folds_while_the_ledger_is_asked_for_something_else_is_known(place: World) -> None:
+    log, other = place.log(), place.log()
+    asked = command("old")
+    log.append(DB, [asked], create=True)  # this log knows every key from the start: of a new one it need not ask
+    log.fold(DB)
+    first = command("old")
+    done = other.append(DB, [first, command("new")], expected={"Instance|old": 1, "Instance|new": 0})
+    other.fold(DB)
+    again = log.append(DB, [asked, first], expected={"Instance|old": 1})
+    assert again.is_duplicate
+    assert again.events[1] == done.events[0]
+    assert log.verify(DB).is_intact
+
+
+def test_an_instance_that_another_process_makes_while_the_ledger_is_asked_for_something_else_is_not_made_again(
+    place: World,
+) -> None:
+    log, other = place.log(), place.log()
+    asked = command("old")
+    log.append(DB, [asked], create=True)
+    log.fold(DB)
+    other.append(DB, [command("new")], expected={"Instance|new": 0})
+    other.fold(DB)
+    with pytest.raises(OptimisticConcurrencyConflict) as refusal:
+        log.append(DB, [asked, command("new")], expected={"Instance|new": 0})
+    assert refusal.value.actual_seq == 1
+    assert log.number(DB, "Instance|new") == 1
