@@ -217,6 +217,15 @@ def test_the_command_line_makes_a_class_of_a_dataset_with_links_to_those_before(
     assert [item["target"] for item in json.loads(said)["class_definition"]["relationships"]] == ["Good"]
     code, said = running.spice("dataset", "suggest", "sales", "--db", database, "--accept")
     assert (code, "class of" in said, "done mapping of Sale" in said) == (0, False, True), said
+    specs, sales_only = "/objectify/mapping-specs", {"db_name": database, "dataset_id": mappings[1]["dataset_id"]}
+    [saved] = bff.get(specs, params=sales_only).json()["data"]["mappings"]
+    edited = {name: saved[name] for name in ("dataset_id", "target_class_id", "mappings")} | {"on_removed_row": "keep"}
+    bff.post(specs, json=edited, headers={"Prefer": "wait=20"}).raise_for_status()
+    code, said = running.spice("dataset", "suggest", "sales", "--db", database, "--accept")
+    assert (code, "already_exists" in said, "--overwrite" in said) == (1, True, True), said
+    assert bff.get(specs, params=sales_only).json()["data"]["mappings"][0]["on_removed_row"] == "keep"
+    code, said = running.spice("dataset", "suggest", "sales", "--db", database, "--accept", "--overwrite")
+    assert (code, "done mapping of Sale" in said) == (0, True), said
     for mapping in mappings:
         place = f"/objectify/datasets/{quote(mapping['dataset_id'], safe='')}/run"
         done = bff.post(place, json={"mapping_id": mapping["mapping_id"]}, headers={"Prefer": "wait=30"})
