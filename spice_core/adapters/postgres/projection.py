@@ -10,6 +10,8 @@ from spice_core.adapters.postgres.queries import load_queries
 from spice_core.errors import Closed
 from spice_core.ports.read_models import Projection, commits_lost
 
+_TRANSACTION = load_queries("transactions")
+
 
 class PostgresProjection(Projection):
     """One table of the schema `spice_read` and its position per database."""
@@ -56,7 +58,8 @@ class PostgresProjection(Projection):
         scope = self._scope(database)
         with self._postgres.connection() as connection:
             with connection.pipeline():
-                connection.execute(self._sql["lose_nothing_but_time"])
+                connection.execute(_TRANSACTION["end_when_hanging"])
+                connection.execute(_TRANSACTION["lose_nothing_but_time"])
                 locked = connection.execute(self._sql["lock_position"], scope)
             row = locked.fetchone()
             known = int(row[0]) if row else 0

@@ -10,6 +10,8 @@ from spice_core.adapters.postgres.queries import load_queries
 from spice_core.errors import Closed, LeaseLost, NotFound
 from spice_core.ports.work_ledger import Claim, DeadLetter, Lease, WorkItem, WorkLedger
 
+_TRANSACTION = load_queries("transactions")
+
 
 class PostgresWorkLedger(WorkLedger):
     """The schema `spice_work`; every statement takes a whole batch, and the server's clock decides about leases.
@@ -188,9 +190,9 @@ class PostgresWorkLedger(WorkLedger):
         """Lend a connection whose transaction commits only while `lease` is the newest of its name."""
         with self._postgres.connection() as connection:
             with connection.pipeline():
-                connection.execute(self._sql["end_when_hanging"])
+                connection.execute(_TRANSACTION["end_when_hanging"])
                 if is_asynchronous:
-                    connection.execute(self._sql["lose_nothing_but_time"])
+                    connection.execute(_TRANSACTION["lose_nothing_but_time"])
                 fence = connection.execute(self._sql["fence"], _names(lease))
             if fence.fetchone() is None:
                 raise _lost(lease)

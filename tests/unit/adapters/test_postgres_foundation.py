@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from spice_core.adapters.postgres import connection as connection_module
+from spice_core.adapters.postgres.audit_store import PostgresAuditStore
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.embedded import NOT_DURABLE, embedded_pid, start_embedded, stop_embedded
 from spice_core.adapters.postgres.migrate import available_migrations, migrate
@@ -172,18 +173,24 @@ def test_a_fenced_transaction_is_bounded(clean_database):
     postgres.close()
 
 
+def test_a_read_model_that_follows_is_bounded(clean_database):
+    postgres = Postgres(clean_database)
+    with PostgresAuditStore(postgres)._following("shop", 1, 0) as (connection, _):
+        assert connection.execute("SHOW transaction_timeout").fetchone() == ("45s",)
+    postgres.close()
+
+
 def test_a_process_that_hangs_in_a_pipeline_loses_its_lease_by_that_bound(clean_database, monkeypatch):
     """The server waits for the rest of a pipeline as long as it takes, and counts nobody there as idle in a transaction."""
     monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=10s -c idle_in_transaction_session_timeout=1s")
     postgres = Postgres(clean_database)
     work = PostgresWorkLedger(postgres)
     lease = work.acquire("graph", owner="hangs", seconds=0)
-    sql = load_queries("work")
-    fence = sql["fence"].replace("%(name)s", "$1").replace("%(owner)s", "$2").replace("%(epoch)s", "$3")
+    fence = load_queries("work")["fence"].replace("%(name)s", "$1").replace("%(owner)s", "$2").replace("%(epoch)s", "$3")
     with psycopg.connect(clean_database) as hanging, psycopg.connect(clean_database, autocommit=True) as watching:
         sent = hanging.pgconn
         sent.enter_pipeline_mode()
-        for statement in ("BEGIN", sql["end_when_hanging"].replace("45s", "2s")):
+        for statement in ("BEGIN", load_queries("transactions")["end_when_hanging"].replace("45s", "2s")):
             sent.send_query_params(statement.encode(), None)
         sent.send_query_params(fence.encode(), [lease.name.encode(), lease.owner.encode(), str(lease.epoch).encode()])
         sent.send_flush_request()

@@ -1,7 +1,3 @@
--- name: lose_nothing_but_time
--- Rows and position are lost together in a crash of the server, and made again from the log.
-SELECT set_config('synchronous_commit', 'off', true);
-
 -- name: lock_position
 INSERT INTO spice_read.positions AS known (projection, database, position) VALUES (%(projection)s, %(database)s, 0)
     ON CONFLICT (projection, database) DO UPDATE SET position = known.position

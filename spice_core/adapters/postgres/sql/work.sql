@@ -28,14 +28,6 @@ SELECT name, owner FROM spice_work.leases
 -- name: fence
 SELECT 1 FROM spice_work.leases WHERE name = %(name)s AND owner = %(owner)s AND epoch = %(epoch)s FOR NO KEY UPDATE;
 
--- name: end_when_hanging
--- Nobody is idle in a transaction who hangs in the middle of a pipeline: the server waits for more. It can end that from 17 on.
-SELECT set_config('transaction_timeout', '45s', true) WHERE current_setting('server_version_num')::int >= 170000;
-
--- name: lose_nothing_but_time
--- A mark that a crash of the server takes back is made again: its events are handled again, which changes nothing.
-SELECT set_config('synchronous_commit', 'off', true);
-
 -- name: lock_position
 INSERT INTO spice_work.positions AS known (handler, database, position) VALUES (%(handler)s, %(database)s, 0)
     ON CONFLICT (handler, database) DO UPDATE SET position = known.position
