@@ -75,6 +75,7 @@ class Stream:
         self.is_standby = False
         self._parts = parts
         self._parked: dict[str, str] = {}
+        self._causes: dict[str, int] = {}
         self._claimed: tuple[int, int] = (0, 0)
         self._pending: Sequence[RecordedEvent] = []
         self._failures = 0
@@ -192,6 +193,7 @@ class Stream:
             self.recorded = parts.work.position(name, self.database)
             self.position = self.handler.begin(self.database, self.recorded)
             self._parked = dict(parts.work.parked_aggregates(name, self.database))
+            self._causes.clear()
             self._claimed, self._pending = (0, 0), []
             self._retries.load()
             self.lease, self._must_begin = lease, False
@@ -233,7 +235,7 @@ class Stream:
         wanted = [event for event in events if self.handler.wants(event)]
         outcome = Outcome()
         due = self._claim(lease, wanted)
-        free = [event for event in due if aggregate_of(event) not in self._parked] if self._parked else due
+        free = [event for event in due if not self._is_parked(event)] if self._parked else due
         if free:
             parts.crash.at(f"{name}:after_claim")
             parts.crash.at(f"{name}:before_effect")
@@ -241,7 +243,7 @@ class Stream:
             parts.crash.at(f"{name}:after_effect")
         self._bury(lease, outcome.failed)
         if self._parked:
-            self._park(lease, [event for event in due if aggregate_of(event) in self._parked])
+            self._park(lease, [event for event in due if self._is_parked(event)])
         parts.crash.at(f"{name}:before_done")
         done = [item_of(event) for event in outcome.done] if self.handler.claims_events else []
         last = events[-1]
@@ -281,6 +283,7 @@ class Stream:
             attempts = parts.work.mark_failed(lease, name, item, error=failure.error)
             parts.work.bury(lease, name, [item], event_types=[event.event_type], error=failure.error, behind=None)
             self._parked[item.aggregate] = event.event_id
+            self._causes[event.event_id] = item.position
             self._retries.schedule(event.event_id, attempts)
             parts.metrics.buried(name, self.database)
             _log.error(
@@ -292,6 +295,20 @@ class Stream:
             )
             if event.is_command:
                 self._note(event.event_id, failure.error)
+
+    def _is_parked(self, event: RecordedEvent) -> bool:
+        """Whether it is the dead letter of its aggregate or after it: what comes before was taken at its own position."""
+        cause = self._parked.get(aggregate_of(event))
+        return cause is not None and event.position >= self._position_of(cause)
+
+    def _position_of(self, cause: str) -> int:
+        """Return where the log has the event of a dead letter: its first position, whatever became of retries."""
+        if cause not in self._causes:
+            found = self._parts.log.find(self.database, cause)
+            if found is None:
+                raise StoreUnavailable(f"the log of {self.database} does not show the dead letter {cause}")
+            self._causes[cause] = found.position
+        return self._causes[cause]
 
     def _park(self, lease: Lease, events: Sequence[RecordedEvent]) -> None:
         behind: dict[str, list[RecordedEvent]] = {}

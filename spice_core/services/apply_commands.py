@@ -1,6 +1,7 @@
 """The graph handler: decides the commands of a database in log order and makes the graph what they say."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from spice_core.domain.commands import EVENT_OF, Command, CommandType
@@ -15,7 +16,7 @@ from spice_core.services.branch_numbers import beginning_of
 from spice_core.services.decide_classes import ClassDecisions
 from spice_core.services.decide_instances import InstanceDecisions
 from spice_core.services.decide_migrations import MigrationDecisions
-from spice_core.services.domain_events import events_of, failed_event
+from spice_core.services.domain_events import events_of, failed_event, provenance_of
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.graph_batches import batch_of
 from spice_core.services.graph_commands import (
@@ -75,9 +76,15 @@ class GraphHandler(Handler):
         return is_graph_command(event)
 
     def handle(self, database: str, events: Sequence[RecordedEvent]) -> None:
-        """Bring about the commands among `events`; see `Handler.handle`."""
+        """Bring about the commands among `events`; see `Handler.handle`.
+
+        Raises:
+            Conflict: commands of one position, which a retry makes, are not of one run: a position takes one effect.
+        """
         self._crash_point(f"{self.name}:after_claim")
         commands = [placed(event) for event in events if is_graph_command(event)]
+        if any(run.last_position == later.first_position for run, later in pairwise(runs_of(commands))):
+            raise Conflict("commands at one position cannot be decided in one run; retry them one by one")
         commands = list(self._redo(database, commands, applied=self._restored(database, commands)))
         for run in runs_of(commands):
             if run.kind == CONTROL:
@@ -144,8 +151,8 @@ class GraphHandler(Handler):
     def _redo(self, database: str, commands: Sequence[Placed], *, applied: int) -> Sequence[Placed]:
         """Make the events that a crash left out, and return the commands behind what is applied.
 
-        Only the newest run can lack events: the next one begins when they are appended. A control command at the applied
-        position is its own proof (see `apply_control`).
+        Only the newest run can lack events: the next one begins when they are appended. Of a deletion it may be a part of them
+        (see `_cut_short`). A control command at the applied position is its own proof (see `apply_control`).
 
         Raises:
             Conflict: a command was passed over (it was to become a dead letter): it can have its effect at a later position only.
@@ -157,29 +164,54 @@ class GraphHandler(Handler):
         if commit is None or any(item.kind == CONTROL for item in told if item.position == applied):
             told, commit = [item for item in told if item.position < applied], None
         untold = self._untold(database, told)
-        newest = self._newest(database, commit, untold) if commit is not None else []
-        if commit is not None and newest:
-            self._repeat(database, commit, newest)
+        newest = self._newest(database, commit, untold, given=told) if commit is not None else []
+        if commit is not None:
+            cut_short = self._cut_short(database, commit, [item for item in told if item not in untold])
+            self._repeat(database, commit, [*cut_short, *newest], given=told)
         if len(newest) < len(untold):
             passed = next(item for item in untold if item not in newest)
             raise _passed_over(passed)
         return commands[len(told) :]
 
-    def _newest(self, database: str, commit: Commit, commands: Sequence[Placed]) -> list[Placed]:
-        """Return those of `commands` that can be of the run of `commit`: behind the commit before it, on its branch."""
+    def _newest(self, database: str, commit: Commit, commands: Sequence[Placed], *, given: Sequence[Placed]) -> list[Placed]:
+        """Return those of `commands` that can be of the run of `commit`: behind the commit before it, of its branch and kind.
+
+        Its kind is that of its last command, which is one of those at hand, `given`, or stands in the log.
+        """
         if not commit.parents or not commands:
             return []
-        before = self._graph.view(database, commit.parents[0]).commit.last_position
-        return [item for item in commands if item.position > before and item.command.branch == commit.branch]
+        before, last = self._graph.view(database, commit.parents[0]).commit.last_position, commit.last_position
+        kinds = {item.kind for item in (*given, *self._log_range(database, last, last)) if item.position == last}
+        behind = [item for item in commands if item.position > before and item.command.branch == commit.branch]
+        return [item for item in behind if item.kind in kinds]
 
-    def _repeat(self, database: str, commit: Commit, untold: Sequence[Placed]) -> None:
-        """Decide again what `commit` holds, from the state before it, and append the events of `untold`."""
-        known = {item.command.command_id for item in untold}
-        range_ = self._log_range(database, commit.first_position, untold[-1].position)
-        others = [item for item in range_ if item.command.command_id not in known]
-        lacking = {item.command.command_id for item in self._untold(database, others)}
-        earlier = [item for item in others if item.command.command_id not in lacking]
-        run = Run(untold[0].kind, commit.branch, sorted([*earlier, *untold], key=lambda item: item.position))
+    def _cut_short(self, database: str, commit: Commit, told: Sequence[Placed]) -> list[Placed]:
+        """Return the last of the `told` commands if it is a deletion in `commit`: it may lack events of what it unlinked.
+
+        A run's events are appended in order, a deletion's own before those, and in parts. What was told of another commit was
+        lost with it: the one that is restored in its place holds what was told, and no more.
+        """
+        if not told or told[-1].command.command_type is not CommandType.DELETE_INSTANCE:
+            return []
+        own = self._log.find(database, provenance_of(told[-1].command).event_id)
+        return [*told[-1:]] if own is not None and own.event.metadata.get("commit") == commit.id else []
+
+    def _repeat(self, database: str, commit: Commit, again: Sequence[Placed], *, given: Sequence[Placed]) -> None:
+        """Decide again what `commit` holds, from the state before it, and append the events of `again` that the log lacks.
+
+        `given` are the commands at hand: the log shows those that were retried where they were accepted, not where they count.
+        """
+        if not again:
+            return
+        known, kind = {item.command.command_id for item in again}, again[0].kind
+        first, last = commit.first_position, max(item.position for item in again)
+        range_ = [*self._log_range(database, first, last), *(item for item in given if first <= item.position <= last)]
+        of_kind = [item for item in range_ if item.kind == kind]
+        others = {item.command.command_id: item for item in of_kind if item.command.command_id not in known}
+        lacking = {item.command.command_id for item in self._untold(database, list(others.values()))}
+        earlier = [item for command_id, item in others.items() if command_id not in lacking]
+        commands = sorted([*earlier, *again], key=lambda item: (item.position, item.sequence_number))
+        run = Run(kind, commit.branch, commands)
         view = self._graph.view(database, commit.parents[0])
         outcomes, _ = self._decide(database, view, read_ontology(view), run)
         wanted = [outcome for outcome in outcomes if outcome.placed.command.command_id in known]
@@ -197,7 +229,8 @@ class GraphHandler(Handler):
     def _is_held(self, database: str, commit: Commit, outcome: Outcome, node: Node | None) -> bool:
         item = outcome.placed
         if node is not None:
-            return node.position >= item.position
+            # The position alone proves nothing: a deletion elsewhere moves it, and retried commands share one.
+            return node.position >= item.position and node.sequence_number >= outcome.changes[0].sequence_number
         if isinstance(outcome.changes[0], Removal):
             return True
         later = self._log_range(database, item.position + 1, commit.last_position)

@@ -30,6 +30,7 @@ class RelayHandler(Handler):
         self._publisher = publisher
         self._identity = LogIdentities(log)
         self._filled: dict[str, str] = {}
+        self._emptied = ""
 
     def wants(self, event: RecordedEvent) -> bool:  # noqa: ARG002 - all of them
         return True
@@ -38,10 +39,13 @@ class RelayHandler(Handler):
         """Go on behind `position`, or begin anew where the engine does not have what was published before it."""
         incarnation = self._publisher.incarnation() or self._first_look()
         known = self._filled.get(database)
-        is_lost = known != incarnation if known else self._publisher.is_empty()
-        if position and is_lost:
-            self._work.reset(self.name, database)
-            position = 0
+        if known != incarnation:
+            if self._emptied != incarnation and self._publisher.is_empty():
+                self._begin_all_anew()
+                self._emptied = incarnation
+            elif known:
+                self._work.reset(self.name, database)
+            position = self._work.position(self.name, database)
         self._filled[database] = incarnation
         return position
 
@@ -59,6 +63,15 @@ class RelayHandler(Handler):
         except SpiceError as error:
             # No event is to blame, so none may be given up: the stream waits.
             raise FeedUnavailable(f"the relay of {database} cannot go on: {error.message}") from error
+
+    def _begin_all_anew(self) -> None:
+        """Forget the positions of all databases: as soon as one of them is published, the engine is empty no more.
+
+        So whoever finds it filled, in this process or another, finds also that the positions before are gone.
+        """
+        for name, database in self._work.positions():
+            if name == self.name:
+                self._work.reset(name, database)
 
     def _first_look(self) -> str:
         try:

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction, TransactionTimeout
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from spice_core.errors import Closed, LedgerUnavailable, Unavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_ENDED = (IdleInTransactionSessionTimeout, TransactionTimeout)
+_PASSING = (IdleInTransactionSessionTimeout, TransactionTimeout, ReadOnlySqlTransaction)
+"""What is no OperationalError and passes all the same; a server is read-only as a standby, or where its disk is nearly full."""
+
 _HANGING_SECONDS = 15
 """How long a process may stand still in the middle of a transaction before the server ends it and gives its locks to others."""
 
@@ -46,7 +48,7 @@ class Postgres:
         With `autocommit` every statement is its own transaction, which saves two round trips.
 
         Raises:
-            unavailable: the server is away, too busy, out of space, or every connection is lent.
+            unavailable: the server is away, too busy, out of space or read-only, or every connection is lent.
             Closed: `close` was called.
         """
         if self._is_closed:
@@ -60,7 +62,7 @@ class Postgres:
                 self._pool.putconn(connection)
         except PoolClosed as error:
             raise Closed("The PostgreSQL pool is closed.") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, *_ENDED, PoolTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, *_PASSING, PoolTimeout) as error:
             raise unavailable(f"PostgreSQL does not answer: {str(error).strip() or type(error).__name__}") from error
 
     def _lend(self) -> Connection:

@@ -11,14 +11,7 @@ from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.events import Event, RecordedEvent
-from spice_core.errors import (
-    BrokenChain,
-    Closed,
-    CorruptSegment,
-    DatabaseNotFound,
-    LedgerUnavailable,
-    SlotTaken,
-)
+from spice_core.errors import BrokenChain, Closed, CorruptSegment, DatabaseNotFound, LedgerUnavailable, SlotTaken
 from spice_core.ports.clock import Clock
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, IndexEntry, Ledger
@@ -84,7 +77,8 @@ class EventLog:
         self._folder = Folder(segments=self._segments, ledger=ledger, tail_of=self._tail_of, when_folded=self._when_folded)
         self._folding = FoldingThread(
             self._folder,
-            unfolded=self._unfolded,
+            databases=self.databases,
+            heads=ledger.heads,
             afterwards=self._load_filter,
             interval_seconds=self.limits.fold_seconds,
             sweep_seconds=self.limits.sweep_seconds,
@@ -390,10 +384,6 @@ class EventLog:
     def _tail_of(self, database: str) -> Tail | None:
         appender = self._appenders.get(database)
         return None if appender is None else appender.log.tail
-
-    def _unfolded(self) -> list[str]:
-        heads: Mapping[str, FoldedHead] = self._ledger.heads()
-        return [name for name in self.databases() if self._segments.exists(name, heads.get(name, EMPTY_HEAD).segment + 1)]
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -1,12 +1,14 @@
 """Folds the log into the ledger: strictly in order, by whichever process has the right."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from spice_core.errors import IntegrityViolation, SpiceError, Unavailable
-from spice_core.ports.ledger import FoldedHead, Ledger
+from spice_core.errors import Closed, IntegrityViolation, SpiceError, Unavailable
+from spice_core.ports.ledger import EMPTY_HEAD, FoldedHead, Ledger
 from spice_core.services.event_log.database_log import check_folded
 from spice_core.services.event_log.fingerprint import index_entry
+from spice_core.services.event_log.obstacles import Obstacles
 from spice_core.services.event_log.segments import Segments
 from spice_core.services.event_log.tail import Tail, TailSegment, check_continues, head_of
 
@@ -56,6 +58,10 @@ class Folder:
                 total += len(entries)
             return total
 
+    def is_behind(self, database: str, head: FoldedHead) -> bool:
+        """Whether the log goes on behind `head`. Raises as `Segments.exists`."""
+        return self._segments.exists(database, head.segment + 1)
+
     def _next(self, database: str, head: FoldedHead) -> Sequence[TailSegment]:
         tail = self._tail_of(database)
         chunk = tail.unfolded(head, limit=_CHUNK_EVENTS) if tail is not None else []
@@ -82,24 +88,29 @@ class Folder:
 
 
 class FoldingThread:
-    """Folds in the background what this process appended, and what others left behind."""
+    """Folds in the background what this process appended, and what others left behind.
+
+    No error ends it: without it the ledger never follows again, and appends are refused once it trails too far.
+    """
 
     def __init__(
         self,
         folder: Folder,
         *,
-        unfolded: Callable[[], Sequence[str]],
+        databases: Callable[[], Sequence[str]],
+        heads: Callable[[], Mapping[str, FoldedHead]],
         afterwards: Callable[[str], None],
         interval_seconds: float,
         sweep_seconds: float,
     ) -> None:
         """Fold at most every `interval_seconds`, so that small segments are folded many at a time.
 
-        Every `sweep_seconds` `unfolded` finds the databases that have something to fold; `afterwards` is called with each
+        Every `sweep_seconds` all `databases` are compared with the `heads` that are folded; `afterwards` is called with each
         that was folded.
         """
         self._folder = folder
-        self._unfolded = unfolded
+        self._databases = databases
+        self._heads = heads
         self._afterwards = afterwards
         self._interval_seconds = interval_seconds
         self._sweep_seconds = sweep_seconds
@@ -108,7 +119,12 @@ class FoldingThread:
         self._has_work = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log-folder", daemon=True)
-        self.last_error: SpiceError | None = None
+        self._obstacles = Obstacles(self._thread.name)
+
+    @property
+    def last_error(self) -> Exception | None:
+        """What stands in the way of folding, None where nothing does; of several databases' errors the newest."""
+        return self._obstacles.last_error
 
     def start(self) -> None:
         """Start the thread."""
@@ -128,10 +144,10 @@ class FoldingThread:
             self._thread.join()
 
     def _run(self) -> None:
-        self._sweep()
+        self._obstacles.attempt("the sweep", self._sweep)
         while not self._stop.is_set():
             if not self._has_work.wait(timeout=self._sweep_seconds):
-                self._sweep()
+                self._obstacles.attempt("the sweep", self._sweep)
             self._has_work.clear()
             with self._lock:
                 due, self._due = self._due, set()
@@ -141,22 +157,28 @@ class FoldingThread:
 
     def _sweep(self) -> None:
         """Look at every database: a process may have died between its append and its fold."""
+        heads = self._heads()
         try:
-            due = self._unfolded()
-        except SpiceError as error:
-            self.last_error = error
-            return
-        for database in due:
+            databases = self._databases()
+        except Closed:
+            return  # the next to be stopped is this thread
+        for database in databases:
+            look = partial(self._look_at, database, heads.get(database, EMPTY_HEAD))
+            if isinstance(self._obstacles.attempt(f"looking at {database}", look), Unavailable):
+                return  # and so for all of them: each would be tried for as long
+
+    def _look_at(self, database: str, head: FoldedHead) -> None:
+        if self._folder.is_behind(database, head):
             self.mark(database)
+        else:
+            self._obstacles.clear(database)
 
     def _fold(self, database: str) -> None:
-        try:
-            self._folder.fold(database)
-            self._afterwards(database)
-            self.last_error = None
-        except Unavailable as error:
-            self.last_error = error
+        error = self._obstacles.attempt(database, partial(self._fold_whole, database))
+        # Damage does not heal by trying: appends and readers meet the same error, and say so to their callers.
+        if error is not None and (isinstance(error, Unavailable) or not isinstance(error, SpiceError)):
             self.mark(database)
-        except SpiceError as error:
-            # Damage does not heal by trying: appends and readers meet the same error, and say so to their callers.
-            self.last_error = error
+
+    def _fold_whole(self, database: str) -> None:
+        self._folder.fold(database)
+        self._afterwards(database)

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from spice_core.errors import SpiceError
+from spice_core.errors import Unavailable
 from spice_core.ports.ledger import FoldedHead
+from spice_core.services.event_log.obstacles import Obstacles
 from spice_core.services.event_log.packer import Packer
 
 
@@ -20,7 +22,12 @@ class PackingThread:
         self._interval_seconds = interval_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log-packer", daemon=True)
-        self.last_error: SpiceError | None = None
+        self._obstacles = Obstacles(self._thread.name)
+
+    @property
+    def last_error(self) -> Exception | None:
+        """What stands in the way of packing, None where nothing does; of several databases' errors the newest."""
+        return self._obstacles.last_error
 
     def start(self) -> None:
         """Start the thread."""
@@ -33,17 +40,19 @@ class PackingThread:
             self._thread.join()
 
     def run_once(self) -> None:
-        """Pack what is due; an error waits for the next time."""
-        try:
-            for database, folded in self._heads().items():
-                while not self._stop.is_set() and self._packer.is_due(database, folded):
-                    if not self._packer.pack(database, most=1):
-                        break  # another process is at it
-            self.last_error = None
-        except SpiceError as error:
-            # Damage is met and told by readers and by `verify`, too; a store that is away comes back.
-            self.last_error = error
+        """Pack what is due; an error waits for the next time, and damage keeps no other database waiting."""
+        self._obstacles.attempt("looking for what is due", self._pack_due)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_seconds):
             self.run_once()
+
+    def _pack_due(self) -> None:
+        for database, folded in self._heads().items():
+            if isinstance(self._obstacles.attempt(database, partial(self._pack, database, folded)), Unavailable):
+                return  # and so for all of them: each would be tried for as long
+
+    def _pack(self, database: str, folded: FoldedHead) -> None:
+        while not self._stop.is_set() and self._packer.is_due(database, folded):
+            if not self._packer.pack(database, most=1):
+                break  # another process is at it

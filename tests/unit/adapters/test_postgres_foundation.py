@@ -107,6 +107,15 @@ def test_a_cut_connection_is_the_callers_error_class_and_the_next_one_works(clea
     pool.close()
 
 
+def test_a_read_only_server_is_unavailable(clean_database):
+    pool = Postgres(clean_database, max_size=1)
+    with pool.connection() as connection:  # as a standby has it, and a managed server whose disk is nearly full
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises(GraphUnavailable, match="read-only"), pool.connection(unavailable=GraphUnavailable) as connection:
+        connection.execute("CREATE TABLE t (a int)")
+    pool.close()
+
+
 def test_a_process_that_hangs_in_a_transaction_lets_go_of_its_locks(clean_database, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_module, "_HANGING_SECONDS", 1)
     hanging, other = Postgres(clean_database, max_size=1), Postgres(clean_database, max_size=1)

@@ -162,6 +162,21 @@ def test_fault_10_topics_lost_while_the_relay_was_down_are_filled_when_it_starts
     assert publisher.published[-1].event.event.event_id == late
 
 
+def test_fault_10_topics_lost_while_the_relay_was_down_are_filled_with_every_database(workers, publisher):
+    for name in ("beta", "gamma"):
+        for number in range(3):
+            workers.append(f"n{number}", database=name)
+    first = relay_of(workers, publisher)
+    first.run_until_idle()
+    first.stop()
+    publisher.lose()
+    workers.append("late", database="alpha")  # nothing of it was published before
+    assert relay_of(workers, publisher, "relay-2").step("relay", "alpha") is Pass.WORKED
+    relay_of(workers, publisher, "relay-3").run_until_idle()
+    found = sorted((one.event.database, one.event.position) for one in publisher.published)
+    assert found == [("alpha", 1), *((name, number) for name in ("beta", "gamma") for number in (1, 2, 3))]
+
+
 def test_dead_letters_are_announced_once_and_again_when_they_fail_again(workers, publisher):
     poison = workers.append("a")
     workers.handler.trouble = refuse(poison)

@@ -1,5 +1,6 @@
 """The promises of the write path, by their numbers, with the graph in memory and in PostgreSQL."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from spice_core.adapters.memory.graph_store import MemoryGraphStore
 from spice_core.adapters.postgres.connection import Postgres
 from spice_core.adapters.postgres.graph_store import PostgresGraphStore
-from spice_core.errors import Conflict, GraphUnavailable
+from spice_core.errors import Conflict, GraphUnavailable, StoreUnavailable
 from spice_core.ports.graph_store import GraphStore
 from spice_core.services.apply_commands import GraphHandler
 from spice_core.services.rebuild_graph import GraphRebuilder
@@ -151,6 +152,37 @@ def test_must_hold_8_documents_are_what_the_graph_holds_where_links_move_and_go(
     held = {item.key: (item.position, item.document, item.provenance.event_id) for item in nodes}
     assert told == held
     assert {item.key for item in map(document_of_node, nodes)} == set(held)
+
+
+@pytest.mark.parametrize("limit", [1, 1000])
+@pytest.mark.parametrize("taken", range(8))
+def test_must_hold_8_a_store_that_is_away_between_two_events_of_a_deletion_costs_none_of_them(
+    path: WritePath, monkeypatch: pytest.MonkeyPatch, taken: int, limit: int
+) -> None:
+    commands, append, count = path.commands, path.log.append, itertools.count()
+    for name in "cde":
+        commands.create_instance("shop", "main", "Person", {"person_id": name, "likes": ["Person/a", "Person/b"]})
+    path.settle()
+    deletions = [commands.delete_instance("shop", "main", "Person", name, expected_seq=1).command_id for name in "ab"]
+
+    def away(database: str, events: Any) -> Any:
+        if next(count) == taken:
+            raise StoreUnavailable
+        return append(database, events)
+
+    monkeypatch.setattr("spice_core.services.tell_outcomes._PART", 1)
+    monkeypatch.setattr(path.log, "append", away)
+    with pytest.raises(StoreUnavailable):
+        path.settle()
+    path.restart()
+    path.settle(limit=limit)
+    for name, command_id in zip("ab", deletions, strict=True):
+        told = [recorded.event.aggregate_id.rpartition(":")[2] for recorded in path.outcomes()[command_id]]
+        assert told == [name, "c", "d", "e"]
+    rebuilt = MemoryGraphStore()
+    GraphRebuilder(log=path.log, graph=rebuilt).rebuild("shop")
+    assert rebuilt.history("shop") == path.graph.history("shop")
+    assert [node.links for node in rebuilt.view("shop").get([f"Person/{name}" for name in "cde"]).values()] == [{}] * 3
 
 
 def test_must_hold_9_a_link_that_names_no_valid_target_is_refused_and_nothing_is_dropped(path: WritePath) -> None:

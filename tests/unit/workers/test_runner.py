@@ -325,6 +325,32 @@ def test_crashed_burial_is_finished_by_the_next_worker(workers):
     assert workers.handler.ids() == [first, second]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_event_taken_before_the_dead_letter_of_its_aggregate_is_not_parked_behind_it(workers, is_restarted):
+    first, second, third = (workers.append("a") for _ in range(3))
+    workers.handler.trouble = refuse(second)
+    mark_done = workers.work.mark_done
+
+    def away(*_args, **_more):
+        workers.work.mark_done = mark_done
+        raise LedgerUnavailable("away")
+
+    workers.work.mark_done = away
+    workers.runner.run_until_idle()
+    workers.clock.sleep(1000 if is_restarted else 0.9 * workers.limits.first_retry_seconds)
+    runner = workers.another_runner("next") if is_restarted else workers.runner
+    runner.step("recording", "shop")
+    workers.clock.sleep(100)
+    runner.run_until_idle()
+    letters = {letter.event_id: letter.parked_behind for letter in workers.work.dead_letters(database="shop")}
+    assert letters == {second: second, third: second}
+    assert {(position, event_id) for _, position, event_id in workers.handler.seen} == {(1, first)}
+    workers.handler.trouble = lambda _database, _events: None
+    order(workers, CommandType.RETRY_DEAD_LETTER, second)
+    runner.run_until_idle()
+    assert list(dict.fromkeys(workers.handler.ids())) == [first, second, third]
+
+
 def test_databases_take_turns(workers):
     for number in range(40):
         workers.append(f"n{number}", database="large")
