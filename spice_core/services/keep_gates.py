@@ -1,13 +1,14 @@
 """Gates of a run on record: other columns stop it before it begins, broken keys before it writes; PASS comes last."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from spice_core.domain.catalogue_records import RecordKind
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
 from spice_core.domain.gates import FAIL, PASS, WARN, GateCheck, GateResult, gate_as_json, schema_check
 from spice_core.domain.key_specs import KeyCheck
 from spice_core.domain.shards import shards_of_text
-from spice_core.errors import ObjectTypeMismatch
+from spice_core.errors import ObjectTypeMismatch, RecordNotFound
 from spice_core.ports.dataset_store import DatasetStore
 from spice_core.ports.registry import Registry
 from spice_core.ports.table_engine import TableEngine
@@ -78,7 +79,8 @@ class Gates:
             of, shards = record.document["version_id"], str(record.document.get("shards", ""))
             is_over = record.document["run_id"] is None or own.covers(shards_of_text(shards))
             if of == version.version_id and shards != run.shards and is_over:
-                self._records.delete(mapping.database, RecordKind.GATE, record.record_id, actor=actor)
+                with suppress(RecordNotFound):  # a run of other shards that ends now drops it, too
+                    self._records.delete(mapping.database, RecordKind.GATE, record.record_id, actor=actor)
 
     def _save(self, mapping: ClassMapping, result: GateResult, *, actor: str | None) -> None:
         self._records.save(

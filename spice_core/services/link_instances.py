@@ -1,6 +1,6 @@
 """Links from data: compared with what was indexed last, and written for the sources whose links changed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from spice_core.domain.graph import Node
 from spice_core.domain.link_types import (
     FOREIGN_KEY,
     WITHDRAWN,
+    LinkEdit,
     LinkRun,
     LinkType,
     ObjectSpec,
@@ -26,7 +27,7 @@ from spice_core.services.link_history import LinkHistory, link_edits, link_histo
 from spice_core.services.link_plan import LinkPlanner, SourcePlan, note_shared
 from spice_core.services.link_sources import BATCH, LinkSource, ObjectLinks, TableLinks, changes_of, has_columns, has_moved
 from spice_core.services.objectify_batches import Again, Tally
-from spice_core.services.objectify_turn import Turn
+from spice_core.services.objectify_turn import Turn, end_of
 from spice_core.services.run_parts import RunParts
 from spice_core.services.save_link_types import LinkTypes
 from spice_core.services.submit_commands import Accepted
@@ -46,9 +47,13 @@ class LinkProgress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One run. `is_full`: every source is looked at; `is_reset`: also those that data no longer name."""
+    """One run. `is_full`: every source is looked at; `is_reset`: also those that data no longer name.
+
+    `number` is the one that its beginning has on record, `edited` are sources whose link edits are looked at in any case.
+    """
 
     run: LinkRun
+    number: int
     link_type: LinkType
     source: LinkSource
     planner: LinkPlanner
@@ -89,7 +94,8 @@ class LinkInstances:
 
         Raises:
             RecordNotFound, DatasetNotFound, ClassNotFound: there is nothing to run.
-            Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
+            Unavailable: (retryable) a part is down, a worker does not move, another run does not end, or (`LeaseLost`) has taken
+                over; run again.
 
         A run whose dataset is deleted meanwhile writes nothing more, is on record as failed, and raises `DatasetNotFound`.
         """
@@ -107,7 +113,8 @@ class LinkInstances:
             if result != FAIL:
                 job = replace(job, run=replace(job.run, seen_commit=self._seen(job)))
             run = _result(job.run, result, found, written, seconds=self._parts.clock.monotonic() - started)
-            accepted = self._record(job.link_type, run, actor=actor)
+            with end_of(run_id):
+                accepted = self._record(job.link_type, run, expected_seq=job.number, actor=actor)
             self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
 
@@ -149,7 +156,7 @@ class LinkInstances:
         if not self._parts.is_registered(database, accepted.position, seconds=self._parts.stall_seconds):
             raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
         history = self._history(link_type, run_id, actor=actor)
-        return self._compared(link_type, run, history, version, view, full=full)
+        return self._compared(link_type, run, history, version, view, number=accepted.sequence_number, full=full)
 
     def _compared(
         self,
@@ -159,6 +166,7 @@ class LinkInstances:
         version: DatasetVersion | None,
         view: GraphView,
         *,
+        number: int,
         full: bool,
     ) -> _Job:
         """Decide what is compared with what."""
@@ -178,12 +186,13 @@ class LinkInstances:
         basis = {"link_type_id": link_type.link_type_id}
         if version is not None:
             basis |= {"dataset_id": version.dataset_id, "version_id": version.version_id}
-        planner = LinkPlanner(
-            link_type, basis=basis, edits=standing(edits), graph=self._parts.graph, object_edits=self._object_edits
-        )
-        edited = frozenset(edit.source for edit in (edits if is_full else newer))
+        stand = standing(edits)
+        planner = LinkPlanner(link_type, basis=basis, edits=stand, graph=self._parts.graph, object_edits=self._object_edits)
+        edited = {edit.source for edit in (edits if is_full else newer)}
         seen = None if last is None or is_full else last.seen_commit
-        return _Job(run, link_type, source, planner, known, is_full, is_reset, edited, seen)
+        if seen is not None and stand:
+            edited |= self._edits_moved(link_type, stand, (seen, str(run.seen_commit)))
+        return _Job(run, number, link_type, source, planner, known, is_full, is_reset, frozenset(edited), seen)
 
     def _source(
         self, link_type: LinkType, history: LinkHistory, version: DatasetVersion | None, view: GraphView
@@ -253,15 +262,21 @@ class LinkInstances:
         if job.is_full:
             yield from job.source.handles(since=None)
         yield from job.source.handles(since=job.since)
-        if job.seen_commit is not None and isinstance(job.source, TableLinks):
-            yield from self._moved(job, job.source, job.seen_commit)
+        if job.seen_commit is not None:
+            for sources, targets in self._moves(job.link_type, (job.seen_commit, str(job.run.seen_commit))):
+                yield job.source.handles_of(sources, targets)
 
-    def _moved(self, job: _Job, source: TableLinks, commit: str) -> Iterator[Sequence[Any]]:
-        """The sources that came, or whose links changed, since the newest success, and those of rows whose targets came."""
-        for sources, targets in self._moves(job.link_type, (commit, str(job.run.seen_commit))):
-            yield source.handles_of(sources, targets)
+    def _edits_moved(self, link_type: LinkType, edits: Mapping[str, Sequence[LinkEdit]], commits: tuple[str, str]) -> set[str]:
+        """The sources of those of these link edits of which an end came, or the links changed, between two commits."""
+        by_end: dict[str, set[str]] = {}
+        for source, found in edits.items():
+            for end in (source, *(edit.target for edit in found)):
+                by_end.setdefault(end, set()).add(source)
+        moves = self._moves(link_type, commits)
+        return {source for sources, targets in moves for end in (*sources, *targets) for source in by_end.get(end, ())}
 
     def _moves(self, link_type: LinkType, commits: tuple[str, str]) -> Iterator[tuple[list[str], list[str]]]:
+        """The sources that came, went, or whose links somebody changed between two commits, and the targets that came."""
         ontology, own = self._ontology(link_type), link_type.link_type_id
         for changes in changes_of(self._parts.graph, link_type.database, commits, sorted(ontology.family(link_type.class_id))):
             yield [item.key for item in changes if has_moved(item, link_type.predicate, besides=own)], []
@@ -271,8 +286,7 @@ class LinkInstances:
     def _seen(self, job: _Job) -> str:
         """The graph as it is now, where nothing but this run moved anything since it began: else as it was then."""
         begun, now = str(job.run.seen_commit), self._parts.graph.view(job.link_type.database, job.link_type.branch).commit.id
-        moves = self._moves(job.link_type, (begun, now)) if isinstance(job.source, TableLinks) else ()
-        return begun if any(sources or targets for sources, targets in moves) else now
+        return begun if any(sources or targets for sources, targets in self._moves(job.link_type, (begun, now))) else now
 
     def _ontology(self, link_type: LinkType) -> Ontology:
         class_ids = frozenset({link_type.class_id, link_type.target})
@@ -325,7 +339,7 @@ class LinkInstances:
                 report(LinkProgress(counted.counts["sources"], "writing"))
             batches.finish()
 
-    def _record(self, link_type: LinkType, run: LinkRun, *, actor: str | None) -> Accepted:
+    def _record(self, link_type: LinkType, run: LinkRun, *, expected_seq: int | None = None, actor: str | None) -> Accepted:
         return self._records.save(
             link_type.database,
             RecordKind.LINK_RUN,
@@ -334,6 +348,7 @@ class LinkInstances:
             branch=link_type.branch,
             parent=link_type.link_type_id,
             status=run.result or run.state.upper(),
+            expected_seq=expected_seq,
             actor=actor,
         )
 
@@ -352,7 +367,7 @@ def _result(run: LinkRun, result: str, found: Tally, written: Tally, *, seconds:
 
 
 def _again(planner: LinkPlanner, plans: Sequence[SourcePlan], *, may_add: bool) -> Again:
-    return lambda row, _: planner.again(plans, row, may_add=may_add)
+    return lambda row, number: planner.again(plans, row, number=number, may_add=may_add)
 
 
 def _silent(progress: LinkProgress) -> None:

@@ -1,7 +1,7 @@
 """What the links of each source should be, against what they are: a batch of sources at a time."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spice_core.domain import naming
@@ -83,10 +83,14 @@ class LinkPlanner:
                 rows.append(row)
         return rows
 
-    def again(self, plans: Sequence[SourcePlan], row: BulkRow, *, may_add: bool) -> BulkRow | None:
-        """Plan a command anew against what its source is now; None where nothing is left to do."""
+    def again(self, plans: Sequence[SourcePlan], row: BulkRow, *, number: int, may_add: bool) -> BulkRow | None:
+        """Plan a command anew against what its source is now; None where nothing is left to do.
+
+        It expects `number`, the log's, that of a command that is decided: a node does not count commands that failed.
+        """
         mine = [plan for plan in plans if naming.split_node_key(plan.key)[1] == row.instance_id]
-        return next(iter(self.patches(mine, Tally(), may_add=may_add)), None)
+        renewed = self.patches(mine, Tally(), may_add=may_add)
+        return replace(renewed[0], expected_seq=number) if renewed else None
 
     def _planned(self, source: str, item: Said, there: Collection[str], tally: Tally) -> SourcePlan:
         origins: dict[str, Mapping[str, Any]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from spice_core.domain import naming
 from spice_core.domain.datasets import DatasetVersion
-from spice_core.domain.graph import Difference, Direction, Node
+from spice_core.domain.graph import Difference, Direction, Link, Node
 from spice_core.domain.link_types import LinkType, ObjectSpec, TableSpec
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import LinkTarget, instance_keys
@@ -44,6 +44,10 @@ class LinkSource(ABC):
     @abstractmethod
     def said(self, handles: Sequence[Any]) -> Sequence[Said]:
         """Return what the data say of each source now."""
+
+    @abstractmethod
+    def handles_of(self, sources: Sequence[str], targets: Sequence[str]) -> Sequence[Any]:
+        """Return handles of these source nodes, if the data name them, and of the sources that they link to these targets."""
 
     @abstractmethod
     def unreadable(self) -> Mapping[str, int]:
@@ -95,7 +99,6 @@ class TableLinks(LinkSource):
         return list(found.values())
 
     def handles_of(self, sources: Sequence[str], targets: Sequence[str]) -> Sequence[Any]:
-        """Return handles of those of these source nodes that rows name, and of the sources that rows link to these targets."""
         found: dict[Any, None] = {}
         for columns, keys in ((self._key, sources), (tuple(self._spec.target_key_columns), targets)):
             parts = [naming.key_parts(naming.split_node_key(key)[1], len(columns)) for key in keys]
@@ -151,9 +154,7 @@ class ObjectLinks(LinkSource):
 
     def said(self, handles: Sequence[Any]) -> Sequence[Said]:
         found = {key: Said((key,)) for key in handles}
-        links = self._view.expand(
-            list(found), predicate=self._spec.source_predicate, direction=Direction.IN, target_classes=self._middle
-        )
+        links = self._into(list(found), self._spec.source_predicate)
         middles = self._view.get({link.source for link in links})
         for link in links:
             node = middles.get(link.source)
@@ -165,8 +166,17 @@ class ObjectLinks(LinkSource):
                     said.targets[target,] = {"object": node.key, **_row_of(node)}
         return list(found.values())
 
+    def handles_of(self, sources: Sequence[str], targets: Sequence[str]) -> Sequence[str]:
+        spec = self._spec
+        ends = ((spec.source_predicate, sources), (spec.target_predicate, targets))
+        middles = {link.source for predicate, keys in ends for link in self._into(keys, predicate)}
+        return self._sources(list(self._view.get(middles).values()))
+
     def unreadable(self) -> Mapping[str, int]:
         return {}
+
+    def _into(self, keys: Sequence[str], predicate: str) -> Sequence[Link]:
+        return self._view.expand(keys, predicate=predicate, direction=Direction.IN, target_classes=self._middle)
 
     def _sources(self, nodes: Sequence[Node]) -> Sequence[str]:
         return list(dict.fromkeys(key for node in nodes for key in node.links.get(self._spec.source_predicate, ())))

@@ -159,13 +159,16 @@ class ClassChanges:
 
     def _plan(self, database: str, branch: str, definition: ClassDefinition) -> MigrationPlan:
         names = definition.referenced_classes | {definition.id}
-        ontology = self._commands.settled.ontology(database, branch, names, fresh=True)
+        settled = self._commands.settled
+        settled.ontology(database, branch, names, fresh=True)
+        own = settled.view(database, branch).get([class_key(definition.id)])
+        version = sum(node.sequence_number for node in settled.numbers.of(database, branch, list(own.values())))
+        # Read behind its number: a plan that a change of the class overtakes is refused, not carried out.
+        ontology = settled.ontology(database, branch, names, fresh=True)
         required_class(ontology, definition.id)
         changed = with_resolved(ontology, definition)
         rekeyed = rekeyed_classes(ontology, changed)
-        view = self._commands.settled.view(database, branch)
-        own = view.get([class_key(definition.id)])
-        version = sum(node.sequence_number for node in own.values())
+        view = settled.view(database, branch)
         if not check_size(view, rekeyed):
             return MigrationPlan(definition.id, version)
         keys = {name: (ontology.resolve(name).primary_key, changed.resolve(name).primary_key) for name in rekeyed}

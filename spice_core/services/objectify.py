@@ -1,28 +1,25 @@
 """From a dataset version to instances: only the rows that changed, through the one write path."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spice_core.domain.datasets import ClassMapping, DatasetVersion, ObjectifyRun
-from spice_core.domain.object_edits import Assertion
 from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper
-from spice_core.domain.shards import WHOLE, Shards
+from spice_core.domain.shards import WHOLE, Shards, shards_of_text
 from spice_core.errors import DatasetNotFound, LogBehind, MappingNotFound
-from spice_core.ports.table_engine import RowChange
 from spice_core.services.check_mapping import Problem, link_problems, mapping_problems, refusal_of, shard_problems
 from spice_core.services.keep_gates import Gates, note_broken
-from spice_core.services.objectify_batches import Again, CommandBatches, Tally
-from spice_core.services.objectify_history import MISSING_TARGET, History, Part, class_state, histories_of, part_of
-from spice_core.services.objectify_plan import Plan, RowPlanner
-from spice_core.services.objectify_turn import Turn
+from spice_core.services.objectify_batches import Tally
+from spice_core.services.objectify_history import History, Part, class_state, histories_of, part_of
+from spice_core.services.objectify_turn import Turn, end_of
+from spice_core.services.objectify_write import Job, WriteVersion
 from spice_core.services.run_parts import RunParts
 from spice_core.services.save_key_specs import key_specs_of
 from spice_core.services.submit_registry import RegistryCommands
 
-_BATCH = 1000
 _MAX_SAMPLES = 200
 _REGISTRY_WAIT_SECONDS = 10.0
 
@@ -45,25 +42,6 @@ class _Ready:
     class_state: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One run: what is compared with what, and how rows become instances.
-
-    `is_forced`: somebody asked for all rows, so that unchanged values count against edits, too. `was_in_shards`: so were earlier
-    runs that it rests on.
-    """
-
-    run: ObjectifyRun
-    mapping: ClassMapping
-    version: DatasetVersion
-    shards: Shards
-    is_forced: bool
-    was_in_shards: bool
-    mapper: RowMapper
-    table: Path
-    parts: Sequence[Part]
-
-
 class Objectify:
     """Runs mappings. A run may die at any point: run again, it finds what is there and does the rest.
 
@@ -76,7 +54,6 @@ class Objectify:
         self._parts = parts
         self._catalogue = RegistryCommands(commands=parts.commands, registry=parts.registry)
         self._gates = Gates(commands=parts.commands, registry=parts.registry, datasets=parts.datasets, tables=parts.tables)
-        self._edits = parts.edits()
 
     def run(
         self,
@@ -105,7 +82,8 @@ class Objectify:
                 list codes.
             ObjectTypeMismatch: the class does not fit, or (unless `accept_schema`) the version has other columns than the mapping
                 was made for: the gate's FAIL is on record.
-            Unavailable: (retryable) a part is down, a worker does not move, or another run does not end; run again.
+            Unavailable: (retryable) a part is down, a worker does not move, another run does not end, or (`LeaseLost`) has taken
+                over; run again.
 
         A run whose dataset is deleted meanwhile writes nothing more, is on record as failed, and raises `DatasetNotFound`.
         """
@@ -118,15 +96,18 @@ class Objectify:
             tally = Tally()
             keys = self._gates.keys(job.mapping, job.version)
             with self._watched(job, turn, actor=actor):
-                has_failed = note_broken(keys, tally) or self._write(job, tally, turn, self._reporter(started, progress))
+                has_failed = note_broken(keys, tally) or WriteVersion(self._parts, job, tally).run(
+                    turn, self._reporter(started, progress)
+                )
             run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
             self._gates.record(job.mapping, job.version, run, keys, was_in_shards=job.was_in_shards, actor=actor)
-            accepted = self._catalogue.record_run(database, job.mapping.branch, run, actor=actor)
+            with end_of(run_id):
+                accepted = self._catalogue.record_run(database, job.mapping.branch, run, expected_seq=job.number, actor=actor)
             self._parts.is_registered(database, accepted.position, seconds=_REGISTRY_WAIT_SECONDS)
         return run
 
     @contextmanager
-    def _watched(self, job: _Job, turn: Turn, *, actor: str | None) -> Iterator[None]:
+    def _watched(self, job: Job, turn: Turn, *, actor: str | None) -> Iterator[None]:
         """End a run whose version goes, on record."""
         database, mapping = job.mapping.database, job.mapping
 
@@ -141,25 +122,6 @@ class Objectify:
             ended = replace(job.run, state="failed", reasons={"dataset_deleted": 1})
             self._catalogue.record_run(database, mapping.branch, ended, actor=actor)
             raise
-
-    def _write(self, job: _Job, tally: Tally, turn: Turn, report: Callable[[int], None]) -> bool:
-        """Bring the graph to what the version says; return whether the run failed before it wrote anything."""
-        batches = self._parts.batches(job.mapping, job.run.run_id, tally, turn)
-        batches.settle()
-        self._note_key_problems(job, tally)
-        if job.mapping.on_missing_target == "fail" and self._misses_targets(job, tally, turn):
-            return True
-        planned = [(part, self._planner(job, part, tally)) for part in job.parts]
-        for part, planner in planned:
-            self._upsert(job, part, planner, batches, report)
-        if job.mapper.own_links:
-            batches.finish()
-            for part, planner in planned:
-                self._link_own(job, part, planner, batches)
-        for part, planner in planned:
-            self._remove(job, part, planner, batches, tally)
-        batches.finish()
-        return False
 
     def preflight(
         self,
@@ -220,17 +182,18 @@ class Objectify:
         # Of before the classes were read: one that changes meanwhile makes the next run a full one.
         return _Ready(mapping, version, ontology, class_state(view, mapping.class_id, ontology))
 
-    def _job(self, ready: _Ready, shards: Shards, *, run_id: str, full: bool, actor: str | None) -> _Job:
+    def _job(self, ready: _Ready, shards: Shards, *, run_id: str, full: bool, actor: str | None) -> Job:
         mapping, version = ready.mapping, ready.version
-        run = self._started(ready, run_id, shards, actor=actor)
+        run, number = self._started(ready, run_id, shards, actor=actor)
         histories = self._histories(mapping, shards, run_id, actor=actor)
         mapper = RowMapper(mapping, ready.ontology)
         table = self._table(mapping.database, version)
         parts = [self._part(ready, mapper, some, history, full=full) for some, history in histories]
         base = parts[0].old_version if len({part.old_version for part in parts}) == 1 else None
         rows = run.rows if shards.is_whole else self._parts.tables.count_rows(table, mapper.key_columns, shards=shards)
-        return _Job(
+        return Job(
             run=replace(run, rows=rows, previous_version_id=base, class_state=ready.class_state),
+            number=number,
             mapping=mapping,
             version=version,
             shards=shards,
@@ -247,8 +210,8 @@ class Objectify:
         stated = (ready.mapping.version, ready.class_state)
         return part_of(shards, history, tables, version_id=ready.version.version_id, stated=stated, full=full)
 
-    def _started(self, ready: _Ready, run_id: str, shards: Shards, *, actor: str | None) -> ObjectifyRun:
-        """Put the beginning of a run on record, and wait until the registry has it and all that came before."""
+    def _started(self, ready: _Ready, run_id: str, shards: Shards, *, actor: str | None) -> tuple[ObjectifyRun, int]:
+        """Put the beginning of a run on record, wait until the registry has it and all before it; also return its number."""
         mapping, version = ready.mapping, ready.version
         run = ObjectifyRun(
             run_id=run_id,
@@ -264,14 +227,18 @@ class Objectify:
         accepted = self._catalogue.record_run(mapping.database, mapping.branch, run, actor=actor)
         if not self._parts.is_registered(mapping.database, accepted.position, seconds=self._parts.stall_seconds):
             raise LogBehind(f"The registry has not taken up run {run_id}; is the registry worker running?")
-        return run
+        return run, accepted.sequence_number
 
     def _histories(
         self, mapping: ClassMapping, shards: Shards, run_id: str, *, actor: str | None
     ) -> list[tuple[Shards, History]]:
-        """Read what was done before, and put the end of runs on record that did not live to do so: this one has their turn."""
+        """Read what was done before, and put the end of runs on record that did not live to do so: this one has their turn.
+
+        Runs of shards that do not meet this one's, which count where the mapping has changed since, may be alive.
+        """
         histories = histories_of(self._parts.registry, mapping, shards, besides=run_id)
-        for run in {run.run_id: run for _, history in histories for run in history.unfinished}.values():
+        unfinished = {run.run_id: run for _, history in histories for run in history.unfinished}
+        for run in (run for run in unfinished.values() if shards_of_text(run.shards).meets(shards)):
             ended = replace(run, state="failed", reasons={"run_died": 1})
             self._catalogue.record_run(mapping.database, mapping.branch, ended, actor=actor)
         return histories
@@ -286,78 +253,6 @@ class Objectify:
     def _table(self, database: str, version: DatasetVersion) -> Path:
         return self._parts.datasets.local_path(database, version.commit_id, version.path)
 
-    def _planner(self, job: _Job, part: Part, tally: Tally) -> RowPlanner:
-        return RowPlanner(
-            mapping=job.mapping,
-            version_id=job.version.version_id,
-            mapper=job.mapper,
-            graph=self._parts.graph,
-            edits=self._edits,
-            tally=tally,
-            is_full=part.is_full,
-            assertion=Assertion(job.version.created_at, is_forced=job.is_forced),
-        )
-
-    def _note_key_problems(self, job: _Job, tally: Tally) -> None:
-        missing, repeated, rows = self._parts.tables.key_problems(job.table, job.mapper.key_columns, shards=job.shards)
-        tally.counts["rejected"] += missing + repeated
-        for reason, count in (("key_missing", missing), ("key_repeated", repeated)):
-            if count:
-                tally.reasons[reason] += count
-        tally.samples.extend({"reason": "key_missing_or_repeated", "row": row} for row in rows)
-
-    def _changes(self, job: _Job, part: Part) -> Iterator[Sequence[RowChange]]:
-        """The rows to look at: those that differ from the previous version, or all."""
-        old = None if part.is_full else part.old_table
-        for batch in self._parts.tables.changes(
-            old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH, shards=part.shards
-        ):
-            if upserts := [change for change in batch if change.after is not None]:
-                yield upserts
-
-    def _misses_targets(self, job: _Job, tally: Tally, turn: Turn) -> bool:
-        """Plan all rows without submitting anything; say whether a link leads nowhere."""
-        found = Tally()
-        for part in job.parts:
-            planner = self._planner(job, part, found)
-            for changes in self._changes(job, part):
-                turn.keep()
-                planner.upserts(changes)
-        missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(MISSING_TARGET)}
-        tally.reasons.update(missing)
-        tally.samples.extend(found.samples)
-        return bool(missing)
-
-    def _upsert(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches, report: Callable[[int], None]) -> None:
-        """Create and update, without links to the own class."""
-        for changes in self._changes(job, part):
-            plan = planner.upserts(changes)
-            batches.submit("create", plan.creates)
-            batches.submit("update", plan.updates, again=_again(planner, plan))
-            report(len(changes))
-
-    def _link_own(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches) -> None:
-        """Link to the own class: a second pass, when all instances are there."""
-        for changes in self._changes(job, part):
-            plan = planner.own_links(changes)
-            batches.submit("update", plan.updates, counted=False, again=_again(planner, plan))
-
-    def _remove(self, job: _Job, part: Part, planner: RowPlanner, batches: CommandBatches, tally: Tally) -> None:
-        """Handle the rows that are gone, by the mapping's policy: those of every version that the graph may hold some of."""
-        if job.mapping.on_removed_row == "keep":
-            gone = self._removed(part.old_table, job, part) if part.old_table else ()
-            tally.reasons["removed_row_kept"] += sum(len(rows) for rows in gone)
-            return
-        for table in part.stale_tables:
-            for removed in self._removed(table, job, part):
-                batches.submit("delete", planner.removals(removed))
-            batches.finish()  # a row of two versions is deleted once
-
-    def _removed(self, old: Path, job: _Job, part: Part) -> Iterator[list[RowChange]]:
-        key = job.mapper.key_columns
-        for batch in self._parts.tables.changes(old, job.table, key=key, columns=key, batch=_BATCH, shards=part.shards):
-            yield [change for change in batch if change.kind == "removed"]
-
     def _reporter(self, started: float, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
         done = 0
 
@@ -369,7 +264,7 @@ class Objectify:
 
         return report
 
-    def _result(self, job: _Job, tally: Tally, *, has_failed: bool, seconds: float) -> ObjectifyRun:
+    def _result(self, job: Job, tally: Tally, *, has_failed: bool, seconds: float) -> ObjectifyRun:
         counts = tally.counts
         touched = counts["created"] + counts["updated"] + counts["rejected"]
         return replace(
@@ -387,7 +282,3 @@ class Objectify:
             samples=tuple(tally.samples[:_MAX_SAMPLES]),
             seconds=round(seconds, 3),
         )
-
-
-def _again(planner: RowPlanner, plan: Plan) -> Again:
-    return lambda row, number: planner.again(plan, row, number=number)

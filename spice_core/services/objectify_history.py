@@ -14,6 +14,8 @@ from spice_core.services.settled_graph import class_key
 
 MISSING_TARGET = ".missing_target"
 """How the reason of a link ends whose target is not there, behind the name of the link."""
+REPEATED_INSTANCE = "instance_id: invalid"
+"""The reason of a row whose instance another row of its batch makes, too."""
 _FIRST_LOOK = 100
 _MOST_CELLS = 1024
 
@@ -47,11 +49,12 @@ class Part:
     """Shards of one history. `is_full`: every row of them is looked at.
 
     `stale_tables` are those of other versions whose rows may be in the graph, `old_table` (of version `old_version`) the one that
-    it was last known to hold.
+    it was last known to hold; `had_rejects`: save rows of it that were rejected, of which the graph may hold an older state.
     """
 
     shards: Shards
     is_full: bool
+    had_rejects: bool
     old_version: str | None
     old_table: Path | None
     stale_tables: tuple[Path, ...]
@@ -74,17 +77,22 @@ def part_of(
     """
     last = history.succeeded
     old_table = tables.get(last.version_id) if last else None
-    is_settled = last is not None and not any(reason.endswith(MISSING_TARGET) for reason in last.reasons)
-    is_relied_on = is_settled and old_table is not None and not history.since
+    is_relied_on = last is not None and _is_settled(last) and old_table is not None and not history.since
     mapping_version, class_state = stated
     is_same = last is not None and last.mapping_version == mapping_version and last.class_state in {"", class_state}
     return Part(
         shards=shards,
         is_full=full or not is_relied_on or not is_same,
+        had_rejects=last is not None and last.rejected > 0,
         old_version=last.version_id if last and old_table else None,
         old_table=old_table,
         stale_tables=tuple(tables[name] for name in tables if name != version_id),
     )
+
+
+def _is_settled(run: ObjectifyRun) -> bool:
+    """Whether nothing but other rows can change what a succeeded run has left: no link waits, and no row for another one."""
+    return not any(reason.endswith(MISSING_TARGET) or reason == REPEATED_INSTANCE for reason in run.reasons)
 
 
 def histories_of(registry: Registry, mapping: ClassMapping, shards: Shards, *, besides: str) -> list[tuple[Shards, History]]:

@@ -7,8 +7,10 @@ from typing import Any
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping
 from spice_core.domain.graph import Node
+from spice_core.domain.instances import created
 from spice_core.domain.object_edits import NO_EDITS, REMOVED, Assertion, Edit, Edits, Verdict, reapplied, settle, with_edits
 from spice_core.domain.row_mapping import MappedRow, RowMapper
+from spice_core.errors import InvalidInput
 from spice_core.ports.graph_store import GraphStore
 from spice_core.ports.table_engine import RowChange
 from spice_core.services.objectify_batches import Tally
@@ -51,15 +53,20 @@ class RowPlanner:
         edits: EditReader,
         tally: Tally,
         is_full: bool,
+        had_rejects: bool,
         assertion: Assertion,
     ) -> None:
-        """Count rejects, dropped links and edits into `tally`. With `is_full` all fields of a row count as changed."""
+        """Count rejects, dropped links and edits into `tally`.
+
+        All fields of a row count as changed with `is_full`, and, with `had_rejects`, where the row before does not fit the class.
+        """
         self._mapping = mapping
         self._version_id = version_id
         self._mapper = mapper
         self._graph = graph
         self._tally = tally
         self._is_full = is_full
+        self._had_rejects = had_rejects
         self._edits = edits
         self._assertion = assertion
         self._known_targets: set[str] = set()
@@ -89,7 +96,10 @@ class RowPlanner:
         return plan
 
     def again(self, plan: Plan, row: BulkRow, *, number: int) -> BulkRow | None:
-        """Plan an update anew against what its instance is now, at `number`; None where nothing is left to do."""
+        """Plan an update anew against what its instance is now; None where nothing is left to do.
+
+        It expects `number`, the log's, that of a command that is decided: a node does not count commands that failed.
+        """
         found, wanted = plan.grounds[str(row.instance_id)]
         key = naming.node_key(self._mapping.class_id, str(row.instance_id))
         node = self._nodes([key]).get(key)
@@ -102,7 +112,7 @@ class RowPlanner:
             self._add(renewed, _Found(found.change, found.row, node, edits.get(key, NO_EDITS)), wanted)
         finally:
             self._tally = counted
-        return renewed.updates[0] if renewed.updates else None
+        return replace(renewed.updates[0], expected_seq=number) if renewed.updates else None
 
     def removals(self, changes: Sequence[RowChange]) -> list[BulkRow]:
         """Plan the deletion of the instances of removed rows that are there."""
@@ -164,7 +174,8 @@ class RowPlanner:
             given = {name: value for name, value in wanted.items() if value is not None}
             plan.creates.append(BulkRow(given, found.row.instance_id, None, source))
             return
-        fields = self._mapper.changed_fields(None if self._is_full else change.before, change.after or {})
+        before = None if self._is_full or self._was_rejected(change.before) else change.before
+        fields = self._mapper.changed_fields(before, change.after or {})
         if not found.edits.fields:
             patch = {name: wanted[name] for name in wanted if name in fields and node.document.get(name) != wanted[name]}
             remaining: Mapping[str, Edit] = {}
@@ -174,6 +185,18 @@ class RowPlanner:
             source = with_edits(source, remaining)
             plan.updates.append(BulkRow(patch, found.row.instance_id, node.sequence_number, source))
             plan.grounds[str(found.row.instance_id)] = (found, wanted)
+
+    def _was_rejected(self, before: Mapping[str, Any] | None) -> bool:
+        """Whether the row before never became the instance's state, as it does not fit the class."""
+        if before is None or not self._had_rejects:
+            return False
+        row = self._mapper.read(before)
+        links = {name: [keys[0]] if self._mapper.has_many[name] else keys[0] for name, keys in row.links.items() if keys}
+        try:
+            created(self._mapper.resolved, {**{name: value for name, value in row.values.items() if value is not None}, **links})
+        except InvalidInput:
+            return True
+        return bool(row.problems)
 
     def _settled(
         self, found: _Found, node: Node, wanted: Mapping[str, Any], changed: Collection[str]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spice_core.domain.shards import WHOLE, Shards, shards_of_text
-from spice_core.errors import LeaseLost, LedgerUnavailable
+from spice_core.errors import LeaseLost, LedgerUnavailable, OptimisticConcurrencyConflict
 from spice_core.ports.clock import Clock
 from spice_core.ports.work_ledger import Lease, WorkLedger
 
@@ -57,6 +57,20 @@ def turn_of(
         yield Turn(lease, work=work, clock=clock)
     finally:
         work.release(lease)
+
+
+@contextmanager
+def end_of(run_id: str) -> Iterator[None]:
+    """Put the end of a run on record, which expects the number that its beginning got.
+
+    Raises:
+        LeaseLost: (retryable) it slept through its turn, and another run has put it on record as died: the graph may hold what
+            that one made, and nothing is to be compared with this one.
+    """
+    try:
+        yield
+    except OptimisticConcurrencyConflict as error:
+        raise LeaseLost(f"run {run_id} slept through its turn: another one has put it on record as died") from error
 
 
 @dataclass(frozen=True, slots=True)

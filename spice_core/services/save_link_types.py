@@ -46,6 +46,7 @@ class LinkTypes:
             ClassNotFound, DatasetNotFound: there is nothing to link.
             InvalidMapping: it does not fit; `details["errors"]` lists codes and messages.
             ObjectTypeMismatch: the class has another relationship of this name, or a mapping writes it.
+            OptimisticConcurrencyConflict: the class changed meanwhile; save again.
             LogBehind: (retryable) the change of the class is undecided yet.
         """
         naming.dataset_name(wanted.name)
@@ -151,14 +152,16 @@ class LinkTypes:
             cardinality=wanted.cardinality,
             on_delete=UNLINK,
         )
-        definition = replace(source.definition, relationships=(*source.definition.relationships, link))
-        key = class_key(source.id)
-        node = self._commands.settled.view(wanted.database, wanted.branch).get([key])[key]
+        settled, class_ids = self._commands.settled, frozenset({source.id})
+        shown = settled.view(wanted.database, wanted.branch).get([class_key(source.id)])
+        number = sum(node.sequence_number for node in settled.numbers.of(wanted.database, wanted.branch, list(shown.values())))
+        # Read behind its number: a change that comes between is refused, not overwritten.
+        definition = settled.ontology(wanted.database, wanted.branch, class_ids, fresh=True).resolve(source.id).definition
+        definition = replace(definition, relationships=(*definition.relationships, link))
         self._commands.update_class(
-            wanted.database, wanted.branch, source.id, definition, expected_seq=node.sequence_number, **_without_id(origin)
+            wanted.database, wanted.branch, source.id, definition, expected_seq=number, **_without_id(origin)
         )
-        class_ids = frozenset({source.id})
-        changed = self._commands.settled.ontology(wanted.database, wanted.branch, class_ids, fresh=True).resolve(source.id)
+        changed = settled.ontology(wanted.database, wanted.branch, class_ids, fresh=True).resolve(source.id)
         if wanted.predicate not in changed.relationships:
             raise LogBehind(f"The change of class {source.id} is undecided yet; is the graph worker running? Save again")
 

@@ -17,6 +17,8 @@ from spice_core.ports.graph_store import GraphStore, GraphView
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.branch_numbers import beginning_of, inherited_numbers
 from spice_core.services.event_log.event_log import EventLog
+from spice_core.services.number_nodes import NodeNumbers
+from spice_core.services.wait_for_reads import ReadBarrier
 from spice_core.services.waiting_room import WaitingRoom
 
 GRAPH_HANDLER = "graph"
@@ -105,6 +107,12 @@ class SettledGraph:
             return known.ontology
         return self.ontology(database, branch, class_ids | above, fresh=fresh)
 
+    @property
+    def numbers(self) -> NodeNumbers:
+        """What tells the numbers that the next commands on nodes have to expect, and waits as reads here do."""
+        barrier = ReadBarrier(self._log, self._work, self._clock, self._wait_seconds, self._room)
+        return NodeNumbers(self._graph, barrier)
+
     def forget(self, database: str) -> None:
         """Trust nothing that was read of `database` before: a command of this process changes its classes."""
         for key in [key for key in list(self._known) if key[0] == database]:
@@ -120,20 +128,22 @@ class SettledGraph:
 
     def _read(self, database: str, branch: str, numbers: Mapping[str, int], known: _Known | None) -> _Known:
         classes = {class_key(name): number for name, number in numbers.items() if not name.startswith("|")}
-        view = self._settled_view(database, branch, classes)
+        view, is_settled = self._settled_view(database, branch, classes)
         if known is not None and known.commit == view.commit.id:
             found = _Known(known.commit, {**known.numbers, **numbers}, known.ontology, {})
         else:
             found = _Known(view.commit.id, numbers, read_ontology(view), {})
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[database, branch] = found
+        if is_settled:  # else these numbers are those of commands whose effect it lacks: it would count as current for ever
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[database, branch] = found
         return found
 
-    def _settled_view(self, database: str, branch: str, numbers: Mapping[str, int]) -> GraphView:
+    def _settled_view(self, database: str, branch: str, numbers: Mapping[str, int]) -> tuple[GraphView, bool]:
+        """Return the branch, and whether it has the effect of everything that `numbers` count; raises as `ontology`."""
         view = self.view(database, branch)
         if not any(numbers.values()):
-            return view
+            return view, True
         own = [key for key, number in numbers.items() if number]
         inherited = inherited_numbers(beginning_of(self._graph, database, branch), own)
 
@@ -142,12 +152,12 @@ class SettledGraph:
             return all(_sequence(nodes.get(key)) >= numbers[key] + inherited.get(key, 0) for key in own)
 
         try:
-            return self._settled(database, lambda: self._try_view(database, branch) or view, is_enough=has_all)
+            return self._settled(database, lambda: self._try_view(database, branch) or view, is_enough=has_all), True
         except LogBehind:
             newest = self._try_view(database, branch) or view
             if len(newest.get(numbers.keys())) < len(numbers):
                 raise
-            return newest
+            return newest, False
 
     def _may_come(self, database: str, branch: str) -> bool:
         """Whether an undecided command can bring about what is not there: the database, or the branch."""

@@ -61,10 +61,17 @@ class RegistryCommands:
         )
         return self._commands.submit(database, [replace(command, branch=dataset.branch)])[0]
 
-    def record_run(self, database: str, branch: str, run: ObjectifyRun, **origin: Unpack[Origin]) -> Accepted:
-        """Put the result of a run on record."""
+    def record_run(
+        self, database: str, branch: str, run: ObjectifyRun, *, expected_seq: int | None = None, **origin: Unpack[Origin]
+    ) -> Accepted:
+        """Put the state of a run on record.
+
+        Raises:
+            OptimisticConcurrencyConflict: what is on record of it is not number `expected_seq`.
+        """
         command = self._commands.command(CommandType.RECORD_OBJECTIFY_RUN, database, "Run", database, run.run_id, **origin)
-        return self._commands.submit(database, [replace(command, branch=branch, payload=run_as_json(run))])[0]
+        command = replace(command, branch=branch, payload=run_as_json(run), expected_seq=expected_seq)
+        return self._commands.submit(database, [command])[0]
 
     def resolved_class(self, mapping: ClassMapping) -> ResolvedClass:
         """Return the class of `mapping` with what it inherits. Raises `ClassNotFound`, `LogBehind`."""

@@ -61,6 +61,7 @@ class ObjectEdits:
         node = self._graph.view(database, branch).get([key]).get(key)
         if node is None:
             raise InstanceNotFound(f"there is no {key} on {branch}", details={"class_id": class_id, "instance_id": instance_id})
+        node = self._commands.settled.numbers.of(database, branch, [node])[0]
         return node, self._reader.of(database, branch, [node]).get(key, NO_EDITS)
 
 

@@ -65,6 +65,13 @@ def test_a_value_that_a_column_cannot_hold_matches_nothing(engine: TableEngine, 
     assert found(engine, table, ("a",), [("seven",), (None,), ("7",)]) == [1]
 
 
+def test_a_uuid_is_the_same_one_however_it_is_written(engine: TableEngine, tmp_path: Path):
+    uuid = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    table = typed(tmp_path / "t.parquet", "a TEXT, b TEXT", [(uuid.upper(), "X"), (uuid, "x"), (uuid.replace("-", ""), "x")])
+    assert found(engine, table, ("a",), [(uuid,), ("nobody",)]) == [1, 2, 3]
+    assert found(engine, table, ("a", "b"), [(uuid.upper(), "x"), (uuid, "y")]) == [2, 3]
+
+
 def test_any_number_of_keys_can_be_asked_for(engine: TableEngine, tmp_path: Path):
     table = typed(tmp_path / "t.parquet", "a INTEGER, b INTEGER", [(number, number) for number in range(3000)])
     asked = [(number, number) for number in range(0, 3000, 2)]

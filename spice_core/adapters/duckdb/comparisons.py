@@ -5,10 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import duckdb
 
+from spice_core.adapters.duckdb.cells import TEXT
 from spice_core.adapters.duckdb.connections import literal, name, names, parquet
+from spice_core.adapters.duckdb.plain_columns import scale_of, stored_types
 from spice_core.adapters.duckdb.unique_keys import unique_keys
 from spice_core.adapters.duckdb.values import batches
 from spice_core.domain.shards import HASH_DIGITS, KEY_SEPARATOR, Shards
@@ -66,18 +69,18 @@ def changes(
         ):
             yield [RowChange("added", row[0], None, dict(zip(columns, row[1:], strict=True))) for row in rows]
         return
-    shared = _shared(connection, old, new, columns)
+    types, old_types = stored_types(connection, new), stored_types(connection, old)
     before, after = _keyed(connection, old, key, shards), _keyed(connection, new, key, shards)
-    join = " AND ".join(f"o.{name(column)}::VARCHAR = n.{name(column)}::VARCHAR" for column in key)
-    differs = " OR ".join(_differs(column, is_same=shared[column]) for column in columns)
-    values = ", ".join([*(f"n.{name(column)}" for column in columns), *(_old(column, shared) for column in columns)])
+    join = " AND ".join(f"{_text('o', column, old_types)} = {_text('n', column, types)}" for column in key)
+    differs = " OR ".join(_differs(column, old_types, types) for column in columns)
+    values = ", ".join([*(f"n.{name(column)}" for column in columns), *(_old(column, old_types) for column in columns)])
     query = (
         f"SELECT n.__row, o.__row IS NULL, {values} FROM ({after}) n LEFT JOIN ({before}) o ON {join} "
         f"WHERE o.__row IS NULL OR {differs} ORDER BY n.__row"
     )
     for rows in batches(connection, query, batch):
         yield [_changed(row, columns) for row in rows]
-    removed = ", ".join(_old(column, shared) for column in columns)
+    removed = ", ".join(_old(column, old_types) for column in columns)
     query = f"SELECT o.__row, {removed} FROM ({before}) o ANTI JOIN ({after}) n ON {join} ORDER BY o.__row"
     for rows in batches(connection, query, batch):
         yield [RowChange("removed", row[0], dict(zip(columns, row[1:], strict=True)), None) for row in rows]
@@ -92,11 +95,10 @@ def rows_of(
     values: Sequence[Sequence[Any]],
     batch: int,
 ) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """Yield the rows whose `key` is among `values`, with their numbers."""
+    """Yield the rows whose `key` is among `values`, with their numbers. A UUID is the same one however it is written."""
     if not values:
         return
-    described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(table)}").fetchall()
-    types = {row[0]: row[1] for row in described}
+    types = stored_types(connection, table)
     asked = ", ".join(f"k{index} {types[column]}" for index, column in enumerate(key))
     connection.execute(f"CREATE TEMP TABLE asked ({asked})")
     width = max(1, _MAX_PARAMETERS // len(key))
@@ -107,11 +109,24 @@ def rows_of(
         part = values[start : start + width]
         given = [_as_given(value) for entry in part for value in entry]
         connection.execute(f"INSERT INTO asked SELECT {cast} FROM (VALUES {', '.join([one] * len(part))}) v({names})", given)
-    join = " AND ".join(f"t.{name(column)} = a.k{index}" for index, column in enumerate(key))
+    same = "coalesce(try_cast({0} AS UUID)::VARCHAR, {0})"
+    sides = [(f"t.{name(column)}", f"a.k{index}") for index, column in enumerate(key)]
+    for index, column in enumerate(key):
+        if types[column] == TEXT and any(_is_uuid(entry[index]) for entry in values):
+            sides[index] = (same.format(sides[index][0]), same.format(sides[index][1]))
+    join = " AND ".join(f"{there} = {asked}" for there, asked in sides)
     wanted = ", ".join(f"t.{name(column)}" for column in columns)
     query = f"SELECT t.__row, {wanted} FROM {parquet(table)} t SEMI JOIN asked a ON {join} ORDER BY t.__row"
     for rows in batches(connection, query, batch):
         yield [(row[0], dict(zip(columns, row[1:], strict=True))) for row in rows]
+
+
+def _is_uuid(value: Any) -> bool:
+    try:
+        UUID(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _as_given(value: Any) -> Any:
@@ -155,21 +170,19 @@ def _keyed(connection: duckdb.DuckDBPyConnection, table: Path, key: Sequence[str
     return f"{rows} QUALIFY row_number() OVER (PARTITION BY {names(key)} ORDER BY __row) = 1"
 
 
-def _shared(connection: duckdb.DuckDBPyConnection, old: Path, new: Path, columns: Sequence[str]) -> dict[str, bool | None]:
-    """Whether each column has one type in both tables; None where the old one lacks it."""
-    types = []
-    for table in (old, new):
-        rows = connection.execute(f"DESCRIBE SELECT * FROM {parquet(table)}").fetchall()
-        types.append({row[0]: row[1] for row in rows})
-    return {column: None if column not in types[0] else types[0][column] == types[1][column] for column in columns}
+def _text(table: str, column: str, types: Mapping[str, str]) -> str:
+    """The text by which the values of two tables compare: of a number it does not depend on the digits that its column keeps."""
+    text = f"{table}.{name(column)}::VARCHAR"
+    return f"rtrim(rtrim({text}, '0'), '.')" if scale_of(types[column]) else text
 
 
-def _differs(column: str, *, is_same: bool | None) -> str:
-    if is_same is None:
+def _differs(column: str, old_types: Mapping[str, str], types: Mapping[str, str]) -> str:
+    if column not in old_types:
         return f"n.{name(column)} IS NOT NULL"
-    cast = "" if is_same else "::VARCHAR"
-    return f"o.{name(column)}{cast} IS DISTINCT FROM n.{name(column)}{cast}"
+    if old_types[column] == types[column]:
+        return f"o.{name(column)} IS DISTINCT FROM n.{name(column)}"
+    return f"{_text('o', column, old_types)} IS DISTINCT FROM {_text('n', column, types)}"
 
 
-def _old(column: str, shared: Mapping[str, bool | None]) -> str:
-    return "NULL" if shared[column] is None else f"o.{name(column)}"
+def _old(column: str, old_types: Mapping[str, str]) -> str:
+    return f"o.{name(column)}" if column in old_types else "NULL"

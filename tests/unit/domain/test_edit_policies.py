@@ -61,7 +61,7 @@ def test_a_forced_run_asserts_unchanged_values_too(policy: str, made_at: datetim
     assert settle("a", "mine", EDIT, policy=policy, assertion=assertion, has_changed=True) is verdict
 
 
-def test_a_source_that_says_what_the_person_said_ends_the_edit():
+def test_a_source_that_says_what_the_person_said_ends_the_edit_unless_edits_win():
     assert settle("mine", "mine", EDIT, policy="source_wins", assertion=NEWER, has_changed=True) is Verdict.CATCH_UP
     assert settle("mine", "mine", EDIT, policy="edit_wins", assertion=NEWER, has_changed=True) is Verdict.REAPPLY
 

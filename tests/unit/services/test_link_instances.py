@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spice_core.domain.link_types import LinkRun, LinkType, ObjectSpec, TableSpec
-from spice_core.errors import InstanceNotFound, InvalidMapping, ObjectTypeMismatch, RecordNotFound
+from spice_core.errors import InstanceNotFound, InvalidMapping, LeaseLost, ObjectTypeMismatch, RecordNotFound
 from spice_core.services.edit_links import LinkEdits
 from spice_core.services.explain import Explainer
 from spice_core.services.link_instances import LinkInstances
@@ -268,6 +268,58 @@ def test_a_person_who_changes_links_directly_is_put_right_by_the_next_run(world:
     world.work()
     assert run(world, link_type).statistics["sources"] == 1
     assert links(world) == {"s1": ["1"], "s2": ["2"]}
+
+
+def test_links_through_objects_that_a_person_changed_are_put_right_by_the_next_run(world: DataWorld):
+    world.path.commands.create_instance("shop", "main", "Seat", {"id": "a", "who": "Student/s1", "what": "Course/1"})
+    world.work()
+    spec = ObjectSpec("Seat", "who", "what")
+    link_type = save(world, LinkType("takes", "shop", "main", "Student", "Course", "takes", "n:m", spec))
+    run(world, link_type)
+    number = world.path.graph.view("shop", "main").get(["Student/s1"])["Student/s1"].sequence_number
+    world.path.commands.update_instance("shop", "main", "Student", "s1", {"takes": ["Course/3"]}, expected_seq=number)
+    world.work()
+    assert (run(world, link_type).statistics["sources"], links(world)) == (1, {"s1": ["1"]})
+    assert run(world, link_type).statistics == {}
+
+
+@pytest.mark.parametrize("source", ["s1", "s3"])  # which rows name, and do not
+def test_a_link_that_a_person_added_comes_again_with_its_target(world: DataWorld, source: str):
+    link_type = joined(world, [("s1", 1), ("s2", 1)], dangling_policy="WARN_DROP")
+    edits(world).save("shop", link_type, source=source, target="2", edit_type="ADD", actor="ann")
+    world.work()
+    run(world, link_type)
+    before = links(world)
+    number = world.path.graph.view("shop", "main").get(["Course/2"])["Course/2"].sequence_number
+    world.path.commands.delete_instance("shop", "main", "Course", "2", expected_seq=number)
+    world.work()
+    run(world, link_type)
+    assert links(world) != before
+    world.path.commands.create_instance("shop", "main", "Course", {"number": 2})
+    world.work()
+    assert (run(world, link_type).statistics["sources"], links(world)) == (1, before)
+
+
+def test_a_link_run_that_slept_before_its_end_is_not_what_the_next_one_compares_with(
+    world: DataWorld, monkeypatch: pytest.MonkeyPatch
+):
+    link_type = joined(world, [("s1", 1)])
+    seen, calls = LinkInstances._seen, []
+
+    def sleeping(self: LinkInstances, *arguments: Any) -> str:
+        found = seen(self, *arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            world.clock.seconds += 61
+            world.upload("seats", csv_of(PAIRS, [("s1", 2)]))
+            assert run(world, link_type).result == "PASS"
+        return found
+
+    monkeypatch.setattr(LinkInstances, "_seen", sleeping)
+    with pytest.raises(LeaseLost, match="slept through its turn"):
+        run(world, link_type)
+    world.upload("seats", csv_of(PAIRS, [("s1", 1)]), key="as at first")
+    assert (run(world, link_type).statistics["updated"], links(world)) == (1, {"s1": ["1"]})
 
 
 def test_a_run_that_died_is_finished_by_the_next_one_whatever_came_between(world: DataWorld):

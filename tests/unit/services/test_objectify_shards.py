@@ -15,6 +15,7 @@ from spice_core.errors import InvalidMapping, LeaseLost, LedgerUnavailable, Obje
 from spice_core.services.objectify_batches import CommandBatches
 from spice_core.services.objectify_turn import turn_of
 from spice_core.services.submit_commands import CommandService
+from spice_core.services.submit_records import RecordCommands
 from spice_core.services.submit_registry import RegistryCommands
 from tests.data_world import DataWorld, csv_of
 from tests.write_path import a_class, text
@@ -143,6 +144,28 @@ def test_a_version_that_was_refused_is_so_until_a_run_of_any_shards_is_let_in(wo
     assert gates(world, mapping) == {"3/4": "PASS"}
 
 
+def test_runs_of_shards_that_end_together_forget_a_refusal_of_their_version_once(
+    world: DataWorld, monkeypatch: pytest.MonkeyPatch
+):
+    mapping = people(world, [(f"p{number}", "x") for number in range(20)])
+    world.upload("people", csv_of(("id", "name", "more"), [(f"p{number}", "x", "y") for number in range(20)]))
+    with pytest.raises(ObjectTypeMismatch):
+        run(world, mapping, 0)
+    world.work()
+    delete, calls = RecordCommands.delete, []
+
+    def racing(self: RecordCommands, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:  # between the look and the deletion the other run ends
+            assert run(world, mapping, 1, count=2, accept_schema=True).state == "succeeded"
+            world.work()
+        return delete(self, *arguments, **options)
+
+    monkeypatch.setattr(RecordCommands, "delete", racing)
+    assert run(world, mapping, 0, count=2, accept_schema=True).state == "succeeded"
+    assert gates(world, mapping) == {"0/2": "PASS", "1/2": "PASS"}
+
+
 def test_shards_of_a_mapping_with_another_key_cover_and_hide_nothing(world: DataWorld):
     """Rows that a run left are found, though its shards were cut by other columns."""
     rows: list[Row] = [(f"p{number}", f"n{number}") for number in range(30)]
@@ -155,6 +178,28 @@ def test_shards_of_a_mapping_with_another_key_cover_and_hide_nothing(world: Data
     for shard in range(3):
         run(world, mapping, shard, count=3)
     assert names(world) == dict(rows[:2])
+
+
+def test_a_run_under_way_is_not_taken_for_dead_by_one_of_other_shards_though_the_mapping_changed(
+    world: DataWorld, monkeypatch: pytest.MonkeyPatch
+):
+    rows: list[Row] = [(f"p{number}", "x") for number in range(40)]
+    mapping = people(world, rows)
+    bulk, calls = CommandService.bulk, []
+
+    def intruded(self: CommandService, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            world.catalogue.save_mapping(next(item for item in world.registry.mappings("shop") if item.mapping_id == mapping))
+            world.work()
+            assert run(world, mapping, 1).state == "succeeded"
+        return bulk(self, *arguments, **options)
+
+    monkeypatch.setattr(CommandService, "bulk", intruded)
+    assert run(world, mapping, 0).state == "succeeded"
+    assert [(item.shards, item.state) for item in world.registry.runs("shop")] == [("0/4", "succeeded"), ("1/4", "succeeded")]
+    run(world, mapping, 0, 2, 3)
+    assert names(world) == dict(rows)
 
 
 def test_shards_that_do_not_meet_have_their_turn_at_once_and_a_whole_run_excludes_all(world: DataWorld):
