@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from spice_core.domain.sheets import FoundTable, Sheet
 from spice_core.errors import UnreadableFile
@@ -14,7 +15,7 @@ from spice_core.ports.table_engine import Dialect, TableEngine
 class FakeSheets(SourceSheets):
     """One text; or, where it begins with `#sheets`, a workbook of sheets, each after a line `#sheet name`."""
 
-    def __init__(self, path: Path, folder: Path, tables: TableEngine, dialect: Dialect | None, stated: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, folder: Path, tables: TableEngine, said: Mapping[str, Any], stated: Mapping[str, str]) -> None:
         self._path = path
         self._folder = folder
         self._tables = tables
@@ -28,7 +29,7 @@ class FakeSheets(SourceSheets):
                 self._sheets[name] = body
         else:
             self.format = SourceFormat.TEXT
-            self.dialect = dialect or tables.sniff(path)
+            self.dialect = tables.sniff(path, **said)
 
     @property
     def names(self) -> Sequence[str]:
@@ -65,7 +66,7 @@ class FakeSourceFiles(SourceFiles):
         self.stated: Mapping[str, str] = {}
 
     @contextmanager
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:
+    def open(self, path: Path, *, folder: Path, **said: Any) -> Iterator[SourceSheets]:
         if path.stat().st_size == 0:
             raise UnreadableFile("The file is empty.")
-        yield FakeSheets(path, folder, self._tables, dialect, self.stated)
+        yield FakeSheets(path, folder, self._tables, said, self.stated)

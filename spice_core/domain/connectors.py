@@ -72,7 +72,8 @@ class ConnectorSource:
 
     Attributes:
         source_id: the id of the dataset that it fills: `{db}:{branch}:{dataset}`.
-        incarnation: fresh with every creation, so that a source made again does not repeat the uploads of the one before.
+        incarnation: fresh with every creation and every change of `reading`: what syncs of the one before left behind says
+            nothing of this one, and its uploads are not repeated.
         key: what the connector knows it by, stable under renaming; `title` is for people.
         options: of the connector's kind.
         key_columns: tell rows apart; needed where only changes are read.
@@ -100,6 +101,12 @@ class ConnectorSource:
     is_enabled: bool = True
     on_source_deleted: DeletedPolicy = DeletedPolicy.KEEP
     version: int = 0
+
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """What is read, and how: where that changes, rows of earlier reads are no part of the table any more."""
+        options = tuple(sorted(self.options.items()))
+        return self.connection_id, self.key, options, self.key_columns, self.watermark_column, self.has_header
 
 
 @dataclass(frozen=True, slots=True)

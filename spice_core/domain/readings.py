@@ -95,7 +95,7 @@ NULL_WORDS = _words(
     "#null! #div/0! #value! #ref! #name? #num!",
     "missing unknown undefined n/d nd tba tbd n.v. k.a. s/d s.d. 없음 해당없음 미상 なし 不明 未知 暂无 暫無 無し",
 )
-PLAIN_NULL_WORDS = _words("#n/a n/a null (null) <na> nat \\n #null! #div/0! #value! #ref! #name? #num!")
+PLAIN_NULL_WORDS = _words("#n/a n/a null (null) <na> \\n #null! #div/0! #value! #ref! #name? #num!")
 """Words that stand for nothing also in a column of names."""
 
 CURRENCY_CODES = tuple(

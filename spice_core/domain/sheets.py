@@ -41,6 +41,15 @@ class CellRange:
 
 
 @dataclass(frozen=True, slots=True)
+class FilledColumn:
+    """A column that has filled cells in the rows after the head of a sheet: how many, and the row of the first."""
+
+    column: int
+    cells: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """The cells that structure is found from: the beginning of a sheet, its end, and how long it is.
 
@@ -50,6 +59,8 @@ class Sheet:
         row_count: of the whole sheet, trailing empty rows left out.
         tail: the last rows, where the sheet is longer than `head`; they may not overlap it.
         merged: merged cells; the value stands in the first of them.
+        below: the columns, in order, that are filled in the rows after `head`. Empty for a text file: it rejects rows that are
+            too long.
     """
 
     name: str
@@ -57,6 +68,7 @@ class Sheet:
     row_count: int
     tail: Sequence[Row] = ()
     merged: Sequence[CellRange] = ()
+    below: Sequence[FilledColumn] = ()
 
 
 @dataclass(frozen=True, slots=True)

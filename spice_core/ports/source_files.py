@@ -83,8 +83,12 @@ class SourceFiles(ABC):
     """
 
     @abstractmethod
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> AbstractContextManager[SourceSheets]:
-        """Look into a file; work files go to `folder`, which the caller removes. `dialect` overrides what a text looks like.
+    def open(
+        self, path: Path, *, folder: Path, delimiter: str | None = None, has_header: bool | None = None
+    ) -> AbstractContextManager[SourceSheets]:
+        """Look into a file; work files go to `folder`, which the caller removes.
+
+        `delimiter` and `has_header` override what a text looks like (`TableEngine.sniff`); of other formats they say nothing.
 
         Raises:
             UnreadableFile: it is empty, damaged, encrypted, of no known format, or too large when unpacked; says what to do.

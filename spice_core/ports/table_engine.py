@@ -76,8 +76,13 @@ class TableEngine(ABC):
     """
 
     @abstractmethod
-    def sniff(self, path: Path) -> Dialect:
-        """Find the dialect of a text table. Raises `UnreadableFile` for what is empty, binary, or of no table."""
+    def sniff(self, path: Path, *, delimiter: str | None = None, has_header: bool | None = None) -> Dialect:
+        """Find the dialect of a text table. Raises `UnreadableFile` for what is empty, binary, or of no table.
+
+        What is said is so, and the rest is found for it: where the table starts, its header and its quote are those that it has
+        with `delimiter`. With a header said, the first line that holds something is it where none is found, unless only titles
+        of one cell stand above the table.
+        """
 
     @abstractmethod
     def read_text_table(self, path: Path, dialect: Dialect, *, into: Path) -> TextTable:
@@ -116,7 +121,8 @@ class TableEngine(ABC):
         self, table: Path, columns: Sequence[str], *, key: Sequence[str], values: Sequence[Sequence[Any]], batch: int = 1000
     ) -> Iterator[Sequence[tuple[int, Mapping[str, Any]]]]:
         """Yield the rows whose `key` columns hold one of `values` (each as long as `key`), with their numbers, in file order, in
-        batches. Values are compared as the columns hold them; one that a column cannot hold matches nothing."""
+        batches. Values are compared as the columns hold them, a UUID however it is written; one that a column cannot hold matches
+        nothing."""
 
     @abstractmethod
     def changes(
@@ -130,8 +136,8 @@ class TableEngine(ABC):
         shards: Shards = WHOLE,
     ) -> Iterator[Sequence[RowChange]]:
         """Yield the rows of `shards` that differ by `key` between two typed tables (`old` None: all are added), added and changed
-        in the new file's order, then removed. Rows whose key is null or repeated are left to the caller (`key_problems`). A row
-        is in the shard of the `key_hash` of its key as text, in every table and for ever."""
+        in the new file's order, then removed. A decimal is the same at every scale. Rows whose key is null or repeated are left
+        to the caller (`key_problems`). A row is in the shard of the `key_hash` of its key as text, in every table and for ever."""
 
     @abstractmethod
     def key_problems(

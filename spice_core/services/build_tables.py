@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class BuildTables:
             UnreadableFile: there is no table in it, or it cannot be read; says what to do.
             InvalidInput: the request names a sheet or a table that is not there, or corrections exclude each other.
         """
-        with self._sources.open(file, folder=folder, dialect=self._asked_dialect(file, request)) as source:
+        with self._sources.open(file, folder=folder, delimiter=request.delimiter, has_header=request.has_header) as source:
             planned = self._plan(source, request, naming)
             wanted = [entry for entry in planned if naming.only in (None, entry.name)]
             if not wanted:
@@ -109,12 +109,6 @@ class BuildTables:
                 place.mkdir()
                 built.append(self._table(source, entry, request, naming, place))
             return BuiltFile(source.format, _dialect_json(source.dialect), built)
-
-    def _asked_dialect(self, file: Path, request: UploadRequest) -> Dialect | None:
-        """What the request says of a text; None where it says nothing, or the file is no text."""
-        if request.delimiter is None and request.has_header is None:
-            return None
-        return _overridden(self._tables.sniff(file), request)
 
     def _plan(self, source: SourceSheets, request: UploadRequest, naming: Naming) -> list[_Planned]:
         found = self._found(source, request)
@@ -247,16 +241,6 @@ def _chosen_table(
 def _refuse_choice(request: UploadRequest) -> None:
     if request.sheet or request.table not in (None, 1):
         raise InvalidInput("The file is one table: leave sheet and table out.")
-
-
-def _overridden(dialect: Dialect, request: UploadRequest) -> Dialect:
-    if request.delimiter is not None:
-        dialect = replace(dialect, delimiter=request.delimiter)
-    if request.has_header is True and dialect.header_row is None:
-        dialect = replace(dialect, header_row=dialect.skip_rows)
-    if request.has_header is False:
-        dialect = replace(dialect, header_row=None)
-    return dialect
 
 
 def _renamed(inferred: InferredTable) -> InferredTable:

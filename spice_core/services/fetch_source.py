@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from spice_core.domain.connectors import ConnectorSource
 from spice_core.errors import InvalidSource
@@ -102,15 +103,25 @@ def write_cells(batches: Iterable[Sequence[Sequence[object]]], folder: Path) -> 
     ragged, path = folder / "cells.csv", folder / "table.csv"
     width = count = 0
     with ragged.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file), lineterminator="\r\n")
         for batch in batches:
             width = max([width, *(len(row) for row in batch)])
             count += len(batch)
             writer.writerows(row or [""] for row in batch)
     with ragged.open(encoding="utf-8", newline="") as rows, path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_Lines(file), lineterminator="\r\n")
         writer.writerows(row + [""] * (width - len(row)) for row in csv.reader(rows))
     return path, count
+
+
+class _Lines:
+    """A file whose lines end in a line feed. The writer that ends them otherwise quotes a cell with a carriage return too."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def _names(reading: Reading) -> str:

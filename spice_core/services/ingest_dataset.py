@@ -1,5 +1,6 @@
 """From a file that comes in to registered dataset versions, once per idempotency key."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -296,12 +297,15 @@ class IngestDataset:
         return self._datasets.local_path(database, commit, path)
 
     def _kept_commit(self, request: IngestRequest) -> str | None:
-        """Return the commit that keeps a request's bytes, None where there is none."""
+        """Return the commit that keeps a request's bytes, None where there is none: a failed attempt may have left others."""
         database, branch = request.request.database, request.request.branch
         head = self._datasets.head(database, branch)
         if head is None or request.raw_path not in self._datasets.files(database, head.commit_id, prefix=request.raw_path):
             return None
-        return head.commit_id
+        digest = hashlib.sha256()
+        for chunk in self._datasets.read(database, head.commit_id, request.raw_path):
+            digest.update(chunk)
+        return head.commit_id if digest.hexdigest() == request.content_sha256 else None
 
     def _answer(self, published: IngestRequest) -> Ingested:
         database = published.request.database

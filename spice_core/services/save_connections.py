@@ -1,7 +1,7 @@
 """Commands on connections and their sources; what is secret of them goes to the secret store and nowhere else."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -81,7 +81,7 @@ class ConnectionCommands:
         """Add or replace a connection. A secret that is not given stays, an empty one is removed. It is active afterwards.
 
         The secrets are stored under a fresh name before the command that points to it, and the old ones are removed behind
-        it: whatever dies between, the connection has a whole set.
+        it: whatever dies between, the connection has a whole set. A repeated request leaves what was saved behind it.
 
         Raises:
             InvalidInput: unknown kind or field, a field is missing, or the address changed and the secrets were not given anew.
@@ -100,9 +100,9 @@ class ConnectionCommands:
             secret_id = self._stored(connection_id, merged, origin.get("command_id") or self._ids.new_id())
         connection = Connection(connection_id, database, name, kind, config, secret_id, tuple(sorted(merged)))
         accepted = self._save_connection(connection, expected_seq=expected_seq, **origin)
-        if known is not None and known.secret_id not in ("", secret_id):
-            self._wait_for(accepted)
-            self._secrets.delete(known.secret_id)
+        before = "" if known is None else known.secret_id
+        if before not in ("", secret_id) or accepted.is_duplicate:
+            self._drop_unused(connection_id, accepted, {before, secret_id} - {""})
         return Saved(connection_id, accepted)
 
     def set_secrets(self, connection: Connection, secrets: Mapping[str, str], **origin: Unpack[Origin]) -> Saved:
@@ -144,9 +144,10 @@ class ConnectionCommands:
         spec = connector.prepare_source(connection.config, spec_of(source))
         known = self._registry.record(source.database, RecordKind.CONNECTOR_SOURCE, source_id)
         before = source_of(known) if known is not None else None
-        is_same = before is not None and (before.connection_id, before.key) == (source.connection_id, source.key)
+        source = replace(source, source_id=source_id, key=spec.key, options=dict(spec.options))
+        is_same = before is not None and before.reading == source.reading
         incarnation = before.incarnation if before is not None and is_same else origin.get("command_id") or self._ids.new_id()
-        source = replace(source, source_id=source_id, incarnation=incarnation, key=spec.key, options=dict(spec.options))
+        source = replace(source, incarnation=incarnation)
         accepted = self._records.save(
             source.database,
             RecordKind.CONNECTOR_SOURCE,
@@ -254,11 +255,24 @@ class ConnectionCommands:
             **origin,
         )
 
-    def _wait_for(self, accepted: Accepted) -> None:
+    def _drop_unused(self, connection_id: str, accepted: Accepted, secret_ids: Set[str]) -> None:
+        """Remove sets of secrets that the connection does not name; where readers do not see the command yet, all stay.
+
+        The record decides, not the command: one that is repeated may stand behind others by now.
+        """
+        if self._is_seen(accepted):
+            found = self.find_connection(accepted.database, connection_id)
+            for secret_id in secret_ids - {"" if found is None else found.secret_id}:
+                self._secrets.delete(secret_id)
+
+    def _is_seen(self, accepted: Accepted) -> bool:
         """Wait, within a bound, until readers see the command: a sync under way may still hold the old name."""
         deadline = self._clock.monotonic() + _WAIT_SECONDS
-        while self._registry.position(accepted.database) < accepted.position and self._clock.monotonic() < deadline:
+        while self._registry.position(accepted.database) < accepted.position:
+            if self._clock.monotonic() >= deadline:
+                return False
             self._clock.sleep(_PAUSE_SECONDS)
+        return True
 
 
 def _check_fields(given: Config, fields: Mapping[str, ConfigField]) -> None:

@@ -29,8 +29,6 @@ from spice_core.domain.connectors_sync import (
     pause_seconds,
     retried,
     succeeded,
-    upload_key,
-    uploaded,
     wants_full_read,
 )
 from spice_core.errors import (
@@ -54,10 +52,11 @@ from spice_core.ports.work_ledger import Lease, WorkLedger
 from spice_core.services.event_log.event_log import EventLog
 from spice_core.services.event_log.retry import random_fraction
 from spice_core.services.fetch_source import Fetched, FetchSource, spec_of
-from spice_core.services.ingest_dataset import IngestDataset, UploadRequest
+from spice_core.services.ingest_dataset import IngestDataset
 from spice_core.services.save_connections import ConnectionCommands
 from spice_core.services.submit_records import RecordCommands
 from spice_core.services.submit_registry import RegistryCommands
+from spice_core.services.upload_source import UploadSource
 from spice_core.services.wait_for_reads import ReadBarrier
 
 ACTOR = "spice:connectors"
@@ -138,6 +137,7 @@ class SyncConnectors:
 
     def __init__(self, parts: SyncParts) -> None:
         self._parts = parts
+        self._upload = UploadSource(parts.ingest, actor=ACTOR)
         self._barrier = ReadBarrier(parts.log, parts.work, parts.clock, _BARRIER_SECONDS)
 
     def due(self, now: datetime) -> list[Due]:
@@ -270,8 +270,7 @@ class SyncConnectors:
             if fetched.content_hash == job.state.content_hash:
                 return self._keep(job, fetched, job.state, result="unchanged")
             parts.work.renew(job.lease, seconds=_UPLOAD_LEASE_SECONDS)
-            version = parts.ingest.run(self._request(job, fetched), fetched.chunks())
-        state = uploaded(job.state, content_hash=fetched.content_hash, version_id=version.version_id)
+            state = self._upload.run(source, job.connection.kind, job.state, fetched)
         return self._keep(job, fetched, state, result="new_version")
 
     def _keep(self, job: _Job, fetched: Fetched, state: SyncState, *, result: str) -> SyncOutcome:
@@ -365,20 +364,6 @@ class SyncConnectors:
         if version is None:
             return None
         return self._parts.datasets.local_path(job.source.database, version.commit_id, version.raw_path)
-
-    def _request(self, job: _Job, fetched: Fetched) -> UploadRequest:
-        source = job.source
-        return UploadRequest(
-            database=source.database,
-            branch=source.branch,
-            name=source.dataset,
-            filename=fetched.filename,
-            key=upload_key(source, job.state, fetched.content_hash),
-            source_type=job.connection.kind,
-            delimiter="," if fetched.is_text else None,
-            has_header=source.has_header if fetched.is_text else None,
-            actor=ACTOR,
-        )
 
     def _beating(self, job: _Job, progress: Progress) -> Progress:
         clock, work = self._parts.clock, self._parts.work

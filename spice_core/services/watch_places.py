@@ -9,16 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from spice_core.domain.catalogue_records import CatalogueRecord, RecordKind
-from spice_core.domain.ingest_requests import UploadRequest
+from spice_core.domain.ingest_requests import IngestRequest, UploadRequest
 from spice_core.domain.table_names import dataset_name_of
 from spice_core.domain.watched_places import ACTIVE, WatchedPlace, checked_place, place_of
-from spice_core.errors import ObjectNotFound, RecordNotFound, SpiceError
+from spice_core.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    ObjectNotFound,
+    OptimisticConcurrencyConflict,
+    RecordNotFound,
+    SpiceError,
+)
 from spice_core.ports.id_source import IdSource
 from spice_core.ports.inbox import Inbox, InboxFile
 from spice_core.ports.registry import Registry
 from spice_core.ports.work_ledger import WorkLedger
 from spice_core.services.event_log.event_log import EventLog
-from spice_core.services.ingest_dataset import IngestDataset
+from spice_core.services.ingest_dataset import IngestDataset, RawUpload
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
 from spice_core.services.submit_records import RecordCommands
 
@@ -221,9 +228,21 @@ class WatchPlaces:
         with self._ingest.receive(request, self._inbox.read(place.place, file.path)) as raw:
             if raw.content_sha256 != digest.hexdigest():
                 return None
-            done = self._ingest.take_in(raw)
-        versions = [version.version_id for version in done.versions]
-        return {"request_id": done.request.request_id, "versions": versions, "content_sha256": digest.hexdigest()}
+            found = self._made(raw)
+        versions = [made.version_id for made in found.versions]
+        return {"request_id": found.request_id, "versions": versions, "content_sha256": digest.hexdigest()}
+
+    def _made(self, raw: RawUpload) -> IngestRequest:
+        """Take received bytes in, and return the request as it is published.
+
+        A scan may have died behind that, and what it made was deleted since: a file that was taken in once stays taken in.
+        """
+        try:
+            return self._ingest.take_in(raw).request
+        except (OptimisticConcurrencyConflict, IdempotencyMismatch):
+            raise
+        except Conflict:
+            return self._ingest.requests.get(raw.request.database, raw.request_id)
 
     def _request(self, place: WatchedPlace, file: InboxFile, content: str, *, after: str) -> UploadRequest:
         said = json.dumps([place.place_id, place.place, file.path, content, after])

@@ -21,7 +21,6 @@ from spice_core.bootstrap.file_readers import source_files_of
 from spice_core.domain.sheets import CellRange, FoundTable, HeaderCell, Sheet, TableMode
 from spice_core.errors import UnreadableFile
 from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheets, SourceTable
-from spice_core.ports.table_engine import Dialect
 from spice_core.settings import load_settings
 
 SAMPLES = Path(__file__).parent / "data/workbooks"
@@ -158,7 +157,9 @@ def test_a_long_text_shows_its_beginning_its_end_and_its_length(files: SourceFil
 
 def test_quotes_within_cells_do_not_shorten_a_text(files: SourceFiles, folder: Path) -> None:
     body = "".join(f'{index},pipe of {index % 9}"\n' for index in range(40_001))
-    with opened(files, folder, f"id,size\n{body}", dialect=Dialect(",", '"', "utf-8", 0)) as sheets:
+    with opened(files, folder, f"id,size\n{body}", delimiter=",") as sheets:
+        assert sheets.dialect is not None
+        assert sheets.dialect.quote == '"'
         assert sheets.sheet("").row_count == 40_002
 
 
@@ -202,8 +203,8 @@ def test_tables_beside_each_other_are_read_one_by_one(files: SourceFiles, folder
     assert right == [(1, "3", "4")]
 
 
-def test_a_dialect_that_is_given_overrules_the_look(files: SourceFiles, folder: Path) -> None:
-    with opened(files, folder, "a;b,c\n1;2,3\n", dialect=Dialect(",", '"', "utf-8", None)) as sheets:
+def test_what_is_said_of_a_text_overrules_its_look(files: SourceFiles, folder: Path) -> None:
+    with opened(files, folder, "a;b,c\n1;2,3\n", delimiter=",", has_header=False) as sheets:
         assert rows(sheets.read_table("", None, into=folder / "t.parquet")) == [(1, "a;b", "c"), (2, "1;2", "3")]
 
 

@@ -316,6 +316,14 @@ def test_a_column_of_another_type_is_compared_as_text_and_a_new_one_as_null(engi
     assert [(change.kind, change.row) for change in found] == [("added", 3)]
 
 
+def test_a_decimal_is_the_same_key_and_value_however_many_digits_its_column_keeps(engine: TableEngine, tmp_path: Path):
+    data = [("10.50", "1.00"), ("0.00", "2.00"), ("20.00", "3.00")]
+    old = typed(engine, tmp_path / "o.parquet", data, "k DECIMAL(18,2), v DECIMAL(18,2)")
+    new = typed(engine, tmp_path / "n.parquet", [*data, ("1.125", "4")], "k DECIMAL(38,3), v DECIMAL(38,0)")
+    found = [change for batch in engine.changes(old, new, key=["k"], columns=["k", "v"]) for change in batch]
+    assert [(change.kind, change.row) for change in found] == [("added", 4)]
+
+
 @pytest.mark.parametrize(
     "query",
     [

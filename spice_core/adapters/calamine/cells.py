@@ -18,8 +18,7 @@ def cell_text(cell: Cell) -> str | None:
     where the cell has one; durations count hours (`36:00:00`); truth values are `true` and `false`.
     """
     if isinstance(cell, str):
-        iso = _ISO_DURATION.fullmatch(cell)
-        return _clock_text(*map(int, iso.groups())) if iso else cell.replace("\0", "") or None
+        return cell.replace("\0", "") or None
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
@@ -29,6 +28,12 @@ def cell_text(cell: Cell) -> str | None:
     if isinstance(cell, timedelta):
         return _duration_text(cell)
     return _time_text(cell)
+
+
+def opendocument_text(cell: Cell) -> str | None:
+    """As `cell_text`, of a cell of an OpenDocument sheet, whose durations are read as the text that is kept in the file."""
+    iso = _ISO_DURATION.fullmatch(cell) if isinstance(cell, str) else None
+    return _clock_text(*map(int, iso.groups())) if iso else cell_text(cell)
 
 
 def _number_text(number: float) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import python_calamine as calamine
 
+from spice_core.adapters.calamine.cells import cell_text, opendocument_text
 from spice_core.adapters.calamine.error_cells import Errors, error_cells
 from spice_core.adapters.calamine.grids import write_grid
 from spice_core.adapters.calamine.parts import check_parts
@@ -66,13 +67,14 @@ def _sheets(asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     named = folder / f"workbook{asked['ending']}"  # the reader goes by the ending
     named.symlink_to(path)
     errors: Mapping[str, Errors] = {}
+    text_of = opendocument_text if named.suffix == ".ods" else cell_text
     try:
         if named.suffix != ".xls":
             errors = error_cells(path, check_parts(path, unpacked_bytes=asked["unpacked_bytes"]))
         with calamine.CalamineWorkbook.from_path(named) as book:
             for number, name in enumerate(_shown(book)):
                 into = folder / f"sheet-{number}.parquet"
-                yield write_grid(book.get_sheet_by_name(name), errors.get(name, {}), into=into)
+                yield write_grid(book.get_sheet_by_name(name), errors.get(name, {}), text_of, into=into)
     except calamine.PasswordError as error:
         raise UnreadableFile(_ENCRYPTED) from error
     except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError) as error:

@@ -9,7 +9,6 @@ from spice_core.adapters.calamine.reader_process import ReaderLimits, ReaderProc
 from spice_core.domain.sheets import CellRange
 from spice_core.errors import UnreadableFile
 from spice_core.ports.source_files import SheetGrid, SourceFiles, SourceSheets
-from spice_core.ports.table_engine import Dialect
 
 
 class CalamineSourceFiles(SourceFiles):
@@ -28,7 +27,7 @@ class CalamineSourceFiles(SourceFiles):
         self._process = process or ReaderProcess(limits=limits)
 
     @contextmanager
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:  # noqa: ARG002 - of text only
+    def open(self, path: Path, *, folder: Path, **_: object) -> Iterator[SourceSheets]:
         ending = check_container(path, unpacked_bytes=self._limits.unpacked_bytes)
         answer = self._process.run({"path": str(path.absolute()), "folder": str(folder.absolute()), "ending": ending})
         grids = [

@@ -30,14 +30,19 @@ _SIGNS: Mapping[str, re.Pattern[str]] = {
     "date_dmy": re.compile(r"\d[-/. ]\s?\d"),
     "date_mdy": re.compile(r"\d[-/. ]\s?\d"),
     "date_yymd": re.compile(r"^'?\d\d\s?[-/. 년年]\s?\d", re.MULTILINE),
-    "date_named": re.compile(r"[^\W\d_]{3}.*\d"),
+    "date_named": re.compile(r"^(?>.*?[^\W\d_]{3}).*\d", re.MULTILINE),
     "date_era": re.compile(r"^(?:[令平昭大明民][和成治正國国]|[RHSTM])[.元\d]", re.MULTILINE),
     "date_time_ymd": re.compile(r"\d\s?[:：時时시点點T]|^\d{14}$", re.MULTILINE),
     "date_time_dmy": re.compile(r"\d:\d"),
     "date_time_mdy": re.compile(r"\d:\d"),
-    "date_time_named": re.compile(r"[^\W\d_]{3}.*\d:\d|\d:\d.*\d{4}"),
+    "date_time_named": re.compile(r"^(?>.*?[^\W\d_]{3}).*\d:\d|^(?>.*?\d:\d).*\d{4}", re.MULTILINE),
 }
-"""A cheap sign of each reading, looked for in lines of values; it is not counted where none has it."""
+"""A cheap sign of each reading, looked for in lines of values; it is not counted where none has it.
+
+No other thread runs during a search: what it takes must not grow faster than the text.
+"""
+_SIGN_WITHIN = 200
+"""Characters of a value that a sign is looked for in: a value of any such reading is shorter, or has its sign early."""
 _MARKS = {
     "leading_zero": r"[+\x{2212}-]?0\d+",
     "long_number": r"[+\x{2212}-]?\d{19,}",
@@ -47,11 +52,14 @@ _MARKS = {
     "brackets": r"\(.*\)",
     "currency": rf"[^A-Za-z]*{readings.MONEY}[^A-Za-z]*",
     "grouped": r".*\d[.,'\x{2019}\s\x{00A0}\x{202F}\x{2009}]\d{3}(?:\D.*)?",
+    "beyond_double": r"\D*(?:0*[1-9]\d{15,}|[0.,]*[1-9](?:[^\deE]?\d){16,}[^\deE]?[1-9])\D*",
 }
+"""What to know of values beside their notation. `beyond_double`: over 15 digits of a whole number, or over 17 that count, and
+no exponent; programs write 17 of a fraction that a double holds."""
 
 
 _PLAIN_NUMBER = r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,2}|\.\d{4,9})?"
-"""What has no mark, and is the same number in every notation that it fits; three digits behind a point may be thousands."""
+"""What has no mark but length, and is one number in any notation that it fits; three digits behind a point may be thousands."""
 
 
 def sample_fits(connection: duckdb.DuckDBPyConnection, samples: Sequence[Counter[str]]) -> list[dict[str, Any]]:
@@ -87,7 +95,7 @@ def _possible(samples: Sequence[Iterable[str]]) -> dict[str, list[int]]:
     """Per reading the columns in which some value has its sign: the expressions cost more than the look."""
     found: dict[str, list[int]] = {reading: [] for reading in READINGS}
     for place, values in enumerate(samples):
-        lines = "\n".join(values)
+        lines = "\n".join(value[:_SIGN_WITHIN] for value in values)
         for reading in READINGS:
             if reading not in _SIGNS or _SIGNS[reading].search(lines):
                 found[reading].append(place)
@@ -101,6 +109,11 @@ def _fits(reading: str) -> str:
         return full
     is_known = "whole IS NOT NULL" if reading != "number_eu" else "whole IS NOT NULL AND NOT contains(c0, '.')"
     return f"CASE WHEN {is_known} THEN true ELSE {full} END"
+
+
+def _may_have(mark: str) -> str:
+    """The SQL that says whether `c0` is to be looked at for a mark: plain numbers have none but length."""
+    return "whole IS NULL OR whole > 15 OR length(c0) > 18" if mark == "beyond_double" else "whole IS NULL"
 
 
 def _quick_digits(reading: str) -> Iterator[str]:
@@ -183,7 +196,7 @@ def _counted_texts(
     number = f"CASE WHEN {matches('c0', _PLAIN_NUMBER)} THEN strpos(c0 || '.', '.') - (c0 < '0')::INTEGER - 1 END"
     source = f"(SELECT c0, {times} AS n, {number} AS whole FROM {source} WHERE c0 IS NOT NULL)"
     tests = [f"sum(n) FILTER ({_fits(reading)})" for reading in wanted]
-    tests += [f"sum(n) FILTER (CASE WHEN whole IS NULL THEN {matches('c0', pattern)} END)" for pattern in _MARKS.values()]
+    tests += [f"sum(n) FILTER (CASE WHEN {_may_have(mark)} THEN {matches('c0', _MARKS[mark])} END)" for mark in _MARKS]
     tests += [digits for reading in wanted if reading in NUMBERS for digits in _quick_digits(reading)]
     row = connection.execute(f"SELECT {', '.join(tests)} FROM {source}").fetchall()[0]
     exact = _evidence(row, wanted)

@@ -8,11 +8,10 @@ from pathlib import Path
 from spice_core.adapters.duckdb.json_tables import read_json_table
 from spice_core.adapters.duckdb.parquet_tables import read_parquet_table
 from spice_core.adapters.duckdb.text_copies import as_utf8
+from spice_core.adapters.duckdb.text_looks import sniff
 from spice_core.adapters.duckdb.text_sheets import DuckDBTextSheets
-from spice_core.adapters.duckdb.text_tables import sniff
 from spice_core.adapters.duckdb.whole_sheets import DuckDBWholeSheets
 from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheets, SourceTable
-from spice_core.ports.table_engine import Dialect
 
 
 class DuckDBTextFiles(SourceFiles):
@@ -23,8 +22,10 @@ class DuckDBTextFiles(SourceFiles):
         self._memory = memory
 
     @contextmanager
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:
-        dialect = dialect or sniff(path)
+    def open(
+        self, path: Path, *, folder: Path, delimiter: str | None = None, has_header: bool | None = None
+    ) -> Iterator[SourceSheets]:
+        dialect = sniff(path, delimiter=delimiter, has_header=has_header)
         with as_utf8(path, dialect.encoding, folder) as source:
             yield DuckDBTextSheets(source, dialect, memory=self._memory, scratch=folder)
 
@@ -37,7 +38,7 @@ class DuckDBJsonFiles(SourceFiles):
         self._memory = memory
 
     @contextmanager
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:  # noqa: ARG002 - of text only
+    def open(self, path: Path, *, folder: Path, **_: object) -> Iterator[SourceSheets]:
         yield _whole(SourceFormat.JSON_LINES, partial(read_json_table, path), self._memory, folder)
 
 
@@ -49,7 +50,7 @@ class DuckDBParquetFiles(SourceFiles):
         self._memory = memory
 
     @contextmanager
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> Iterator[SourceSheets]:  # noqa: ARG002 - of text only
+    def open(self, path: Path, *, folder: Path, **_: object) -> Iterator[SourceSheets]:
         yield _whole(SourceFormat.PARQUET, partial(read_parquet_table, path), self._memory, folder)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_tables, unique_keys
+from spice_core.adapters.duckdb import casts, comparisons, merges, profiles, text_looks, text_tables, unique_keys
 from spice_core.adapters.duckdb.connections import names, placed_parquet
 from spice_core.adapters.duckdb.kept_engines import KeptEngines
 from spice_core.adapters.duckdb.values import batches
@@ -29,9 +29,9 @@ class DuckDBTableEngine(TableEngine):
         self._engines = KeptEngines(memory=memory, scratch=scratch, roots=[scratch, *roots])
         self._is_closed = False
 
-    def sniff(self, path: Path) -> Dialect:
+    def sniff(self, path: Path, *, delimiter: str | None = None, has_header: bool | None = None) -> Dialect:
         self._check_open()
-        return text_tables.sniff(path)
+        return text_looks.sniff(path, delimiter=delimiter, has_header=has_header)
 
     def read_text_table(self, path: Path, dialect: Dialect, *, into: Path) -> TextTable:
         self._check_open()

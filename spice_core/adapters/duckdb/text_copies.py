@@ -12,6 +12,7 @@ from spice_core.domain.text_encodings import decoded
 from spice_core.ports.table_engine import Dialect
 
 CHUNK = 1 << 20
+_LINE_END = re.compile(rb"\r*\n|\r")
 
 
 @contextmanager
@@ -30,6 +31,38 @@ def as_utf8(path: Path, encoding: str, scratch: Path) -> Iterator[Path]:
         yield Path(copy)
     finally:
         Path(copy).unlink(missing_ok=True)
+
+
+def has_mixed_ends(path: Path) -> bool:
+    """Whether lines of a UTF-8 file end in more ways than one, wherever they end: between quotes, too."""
+    returns = feeds = pairs = 0
+    last = b""
+    for chunk in chunks_of(path):
+        returns += chunk.count(b"\r")
+        feeds += chunk.count(b"\n")
+        pairs += (last + chunk).count(b"\r\n")
+        last = chunk[-1:]
+    return returns > 0 and feeds > 0 and not returns == feeds == pairs
+
+
+@contextmanager
+def with_even_ends(path: Path, scratch: Path) -> Iterator[Path]:
+    """Lend a copy of a UTF-8 file in which every line ends in `\\n`, also between quotes; it is removed afterwards."""
+    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".csv") as copy:
+        rest = b""
+        for chunk in chunks_of(path):
+            text = rest + chunk
+            whole = text.rstrip(b"\r")
+            rest = text[len(whole) :]
+            copy.write(_LINE_END.sub(b"\n", whole))
+        copy.write(_LINE_END.sub(b"\n", rest))
+        copy.flush()
+        yield Path(copy.name)
+
+
+def even_ends(text: str) -> str:
+    """Return `text` with every line ending in `\\n`, as `with_even_ends` has it."""
+    return _LINE_END.sub(b"\n", text.encode(errors="surrogatepass")).decode(errors="surrogatepass") if "\r" in text else text
 
 
 @contextmanager

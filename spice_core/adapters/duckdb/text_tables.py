@@ -1,14 +1,12 @@
-"""Text tables: what they are written like, and their cells as Parquet."""
+"""Text tables: their cells as Parquet."""
 # ruff: noqa: S608 - SQL over files cannot be parameterised; `literal` and `name` quote what is put in
 
-import csv
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import chardet
 import duckdb
 
 from spice_core.adapters.duckdb.connections import ROW, connect, copy_to, literal, name, parquet_file
@@ -21,22 +19,22 @@ from spice_core.adapters.duckdb.plain_columns import (
     refuted_by,
     sampled_rows,
 )
-from spice_core.adapters.duckdb.text_copies import CHUNK, as_utf8, chunks_of, without_loose_quotes
-from spice_core.domain.text_dialects import DELIMITERS, Layout, layouts, parse_with_lines, table_bounds, unique_names
-from spice_core.domain.text_encodings import decoded, marked_encoding, plausible_encodings, refuse_binary
+from spice_core.adapters.duckdb.text_copies import (
+    CHUNK,
+    as_utf8,
+    chunks_of,
+    has_mixed_ends,
+    with_even_ends,
+    without_loose_quotes,
+)
+from spice_core.adapters.duckdb.text_looks import columns_of
 from spice_core.errors import UnreadableFile
 from spice_core.ports.table_engine import Dialect, RejectedRow, TextTable
 
-_SAMPLE_CHARACTERS = 400_000
-_SAMPLE_LINES = 600
 _LONGEST_LINE = 2_000_000
 _ENDLESS_LINE = 8 * _LONGEST_LINE
-_MOST_COLUMNS = 1000
 _KEPT_REJECTS = 1000
 _MOST_OPEN_QUOTES = 20
-_DETECTED_BYTES = 65_536
-_FEWEST_UTF8 = 3
-_SURE, _LIKELY = 0.35, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +55,31 @@ class TextRegion:
     kept: Sequence[tuple[str, str]] | None = None
 
 
-def sniff(path: Path) -> Dialect:
-    """Find encoding, delimiter, quote, preamble and header of a text table.
-
-    Raises:
-        UnreadableFile: it is empty, binary, or no table.
-    """
-    encoding = _encoding_of(path)
-    sample = _sample(path, encoding)
-    if not sample.strip():
-        raise UnreadableFile("The file is empty: upload a table with a header line and rows.")
-    layout = _layout(sample)
-    rows = parse_with_lines(sample, layout.delimiter, layout.quote)
-    filled = [(line, row) for line, row in rows if any(cell.strip() for cell in row)]
-    if not filled:
-        raise UnreadableFile("Line 1 cannot be read: a cell is too long, or a quote is not closed.", details={"line": 1})
-    start, header, columns = table_bounds([row for _, row in filled])
-    if columns > _MOST_COLUMNS:
-        raise UnreadableFile(f"The table has {columns} columns; at most {_MOST_COLUMNS} are read.")
-    return Dialect(
-        delimiter=layout.delimiter,
-        quote=layout.quote,
-        encoding=encoding,
-        header_row=None if header is None else filled[header][0],
-        skip_rows=filled[start][0],
-    )
+class _MixedEnds(Exception):
+    """DuckDB does not read the file, and its lines end in several ways."""
 
 
 def read_text_table(path: Path, dialect: Dialect, *, into: Path, memory: str, scratch: Path) -> TextTable:
     """Read the table as text into Parquet at `into`, a row number `__row` (from 1) first."""
-    columns, skip, first = _columns_of(path, dialect)
+    columns, skip, first = columns_of(path, dialect)
     with as_utf8(path, dialect.encoding, scratch) as source:
         return read_region(TextRegion(source, dialect, columns, skip, first), into=into, memory=memory, scratch=scratch)
 
 
 def read_region(region: TextRegion, *, into: Path, memory: str, scratch: Path) -> TextTable:
-    """Read a part of a UTF-8 file as text into Parquet at `into`, a row number `__row` (from 1) first."""
+    """Read a part of a UTF-8 file as text into Parquet at `into`, a row number `__row` (from 1) first.
+
+    DuckDB reads no file in which records end in several ways; of such a one a copy is read, with one way.
+    """
+    try:
+        return _read_whole(region, into, memory, scratch)
+    except _MixedEnds:
+        with with_even_ends(region.source, scratch) as source:
+            return _read_whole(replace(region, source=source), into, memory, scratch)
+
+
+def _read_whole(region: TextRegion, into: Path, memory: str, scratch: Path) -> TextTable:
+    """Read every line, and around those that open a quote and never close it."""
     _refuse_endless_line(region.source)
     with without_loose_quotes(region.source, region.dialect, region.first_line, scratch) as clean:
         reading = replace(region, source=clean)
@@ -116,8 +103,8 @@ def _refuse_endless_line(source: Path) -> None:
 
 
 def _read(reading: TextRegion, into: Path, memory: str, scratch: Path) -> tuple[TextTable, list[int]]:
-    """One pass, and another where a cell refutes what a sample says of its column; also the byte offsets of rows whose quote is
-    not closed."""
+    """One pass, and another where a cell refutes what a sample says of its column; also the byte offsets of rows whose open
+    quote swallows lines."""
     types = _plain_columns(reading)
     for _ in range(MOST_PROPOSALS):
         try:
@@ -149,11 +136,16 @@ def _written(
         try:
             connection.execute(copy_to(query, into))
         except duckdb.InvalidInputException as error:
-            raise (refuted_by(error) or error) from error
+            if refuted := refuted_by(error):
+                raise refuted from error
+            if has_mixed_ends(reading.source):
+                raise _MixedEnds from error
+            raise
         counted = connection.execute(f"SELECT count(*) FROM {parquet_file(into)}").fetchall()
         count, rejects = _rejects(connection, reading.source)
         rows = connection.execute(
-            "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' ORDER BY 1"
+            "SELECT DISTINCT line_byte_position FROM reject_errors WHERE error_type::VARCHAR = 'UNQUOTED VALUE' "
+            "AND contains(trim(csv_line, chr(13) || chr(10)), chr(10)) ORDER BY 1"
         ).fetchall()
     table = TextTable(into, tuple(columns), int(counted[0][0]), count, rejects)
     return table, list(_line_starts(reading.source, [int(row[0]) for row in rows]).values())
@@ -163,6 +155,9 @@ def _read_around(reading: TextRegion, into: Path, memory: str, scratch: Path) ->
     """Read again without the lines that open a quote and never close it: each swallows the rows behind it.
 
     In a copy such a line is overwritten by one word of its length, which is rejected like any line of too few columns.
+
+    Raises:
+        UnreadableFile: there are too many of them; each costs a pass.
     """
     with tempfile.NamedTemporaryFile(dir=scratch, suffix=".csv") as copy:
         with reading.source.open("rb") as source:
@@ -171,8 +166,10 @@ def _read_around(reading: TextRegion, into: Path, memory: str, scratch: Path) ->
         broken: dict[int, str] = {}
         for _ in range(_MOST_OPEN_QUOTES + 1):
             table, offsets = _read(replace(reading, source=Path(copy.name)), into, memory, scratch)
-            if not offsets or len(broken) >= _MOST_OPEN_QUOTES:
+            if not offsets:
                 break
+            if len(broken) >= _MOST_OPEN_QUOTES:
+                raise _too_many_open_quotes(reading.source, offsets[0])
             copy.seek(offsets[0])
             body = copy.readline().rstrip(b"\r\n")
             copy.seek(offsets[0])
@@ -186,6 +183,14 @@ def _read_around(reading: TextRegion, into: Path, memory: str, scratch: Path) ->
         for reject in table.rejects
     ]
     return replace(table, rejects=named)
+
+
+def _too_many_open_quotes(source: Path, offset: int) -> UnreadableFile:
+    line = _line_numbers(source, [offset])[offset]
+    return UnreadableFile(
+        f"Line {line} opens a quote that is not closed, and so do {_MOST_OPEN_QUOTES} lines before it: close or double them.",
+        details={"line": line},
+    )
 
 
 def _kept(reading: TextRegion) -> str:
@@ -249,125 +254,3 @@ def _line_numbers(path: Path, offsets: Sequence[int]) -> dict[int, int]:
                 position += len(chunk)
             found[offset] = line
     return found
-
-
-def _columns_of(path: Path, dialect: Dialect) -> tuple[list[str], int, int]:
-    """The column names, and how many records, and how many lines, come before the data."""
-    sample = _sample(path, dialect.encoding)
-    rows = parse_with_lines(sample, dialect.delimiter, dialect.quote)
-    first = dialect.skip_rows if dialect.header_row is None else dialect.header_row + 1
-    body = [row for line, row in rows if line >= first and any(cell.strip() for cell in row)]
-    header = next((row for line, row in rows if line == dialect.header_row), [])
-    width = max(len(header), table_bounds(body)[2] if body else 0)
-    if header and body and width == len(header) + 1 and any(row[-1].strip() for row in body if len(row) == width):
-        width = len(header) if sum(len(row) == len(header) for row in body) > len(body) / 2 else width
-    if width > _MOST_COLUMNS:
-        raise UnreadableFile(f"The table has {width} columns; at most {_MOST_COLUMNS} are read.")
-    names, _ = unique_names([*header, *[""] * (width - len(header))])
-    skipped = sum(1 for line, _ in rows if line < first)
-    lines = rows[skipped][0] if skipped < len(rows) else sample.count("\n") + 1
-    return names, skipped, lines
-
-
-def _layout(sample: str) -> Layout:
-    found = _layout_of(sample)
-    if not found.quote and '"' not in sample:  # rows behind the sample may be quoted
-        return replace(found, quote='"')
-    return found
-
-
-def _layout_of(sample: str) -> Layout:
-    found = layouts(sample)
-    if not found:
-        return Layout(",", '"', 1, 0.0)
-    best = found[0]
-    if len(found) > 1 and found[1].delimiter != best.delimiter and found[1].score > best.score * 0.9:
-        second = _second_opinion(sample)
-        return next((layout for layout in found if layout.delimiter == second), best)
-    return best if best.score >= (_LIKELY if best.delimiter in ",;\t|" else _SURE) else Layout(",", '"', 1, 0.0)
-
-
-def _second_opinion(sample: str) -> str | None:
-    import clevercsv  # noqa: PLC0415 - a tenth of the start of a process, for few texts
-
-    try:
-        dialect = clevercsv.Detector().detect(sample[:8000], delimiters=list(DELIMITERS))
-    except (clevercsv.Error, csv.Error):
-        return None
-    return dialect.delimiter if dialect else None
-
-
-def _encoding_of(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(CHUNK)
-    refuse_binary(head)
-    marked = marked_encoding(head)
-    if marked is not None:
-        _decode_all(path, marked)
-        return marked
-    if b"\0" in head:
-        raise UnreadableFile("The file holds NUL bytes: it is binary, not a text table.")
-    try:
-        _decode_all(path, "utf-8")
-    except UnreadableFile as error:
-        if "NUL" in error.message:
-            raise
-        guess = _legacy_encoding(path, error)
-    else:
-        return "utf-8"
-    for encoding in plausible_encodings(guess):
-        try:
-            _decode_all(path, encoding)
-        except UnreadableFile:
-            continue
-        return encoding
-    raise UnreadableFile("The text encoding is not known: save the file as UTF-8.")
-
-
-def _decode_all(path: Path, encoding: str) -> None:
-    for _ in decoded(chunks_of(path), encoding):
-        pass
-
-
-def _legacy_encoding(path: Path, error: UnreadableFile) -> str | None:
-    """What a detector takes the lines for that are not ASCII. Raises where most of them are UTF-8: the file mixes encodings."""
-    lines: list[bytes] = []
-    size = 0
-    with path.open("rb") as file:
-        while size < _DETECTED_BYTES and (line := file.readline(CHUNK)):
-            if not line.isascii():
-                lines.append(line)
-                size += len(line)
-    unicode = sum(map(_is_utf8, lines))
-    if unicode >= _FEWEST_UTF8 and unicode > 2 * (len(lines) - unicode):
-        raise UnreadableFile(
-            f"{error.message.partition(':')[0]}, and other lines are: the file mixes encodings; write all of it in UTF-8.",
-            details=error.details,
-        ) from error
-    return chardet.detect(b"".join(lines))["encoding"]
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _sample(path: Path, encoding: str) -> str:
-    """Whole lines from the start of the file, line ends as `\\n`."""
-    text = ""
-    is_whole = True
-    for piece in decoded(chunks_of(path, 1 << 18), encoding):
-        text += piece
-        if len(text) >= _SAMPLE_CHARACTERS:
-            is_whole = False
-            break
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not is_whole:
-        end = text.rfind("\n")
-        if end < 0:
-            raise UnreadableFile(f"Line 1 has over {_SAMPLE_CHARACTERS} characters: the file is no table.", details={"line": 1})
-        text = text[: end + 1]
-    return "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from spice_core.adapters.source_files.contents import format_of
 from spice_core.ports.source_files import SourceFiles, SourceFormat, SourceSheets
-from spice_core.ports.table_engine import Dialect
 
 
 class SourceFilesByContent(SourceFiles):
@@ -16,5 +15,7 @@ class SourceFilesByContent(SourceFiles):
         """`readers` has one for every format."""
         self._readers = dict(readers)
 
-    def open(self, path: Path, *, folder: Path, dialect: Dialect | None = None) -> AbstractContextManager[SourceSheets]:
-        return self._readers[format_of(path)].open(path, folder=folder, dialect=dialect)
+    def open(
+        self, path: Path, *, folder: Path, delimiter: str | None = None, has_header: bool | None = None
+    ) -> AbstractContextManager[SourceSheets]:
+        return self._readers[format_of(path)].open(path, folder=folder, delimiter=delimiter, has_header=has_header)

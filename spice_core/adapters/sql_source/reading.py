@@ -40,7 +40,7 @@ class SqlReading(Reading):
         self._readers = [reader_of(column) for column in columns]
         self._print = fingerprint(columns)
         self._digest = WindowDigest()
-        mark = watermark_column(columns, spec.watermark_column) if spec.watermark_column else None
+        self._mark = mark = watermark_column(columns, spec.watermark_column) if spec.watermark_column else None
         self._place = columns.index(mark) if mark else None
         self._start = self._window_of(cursor_of(cursor, mark, self._print)) if mark else None
         self.is_full = self._start is None
@@ -62,9 +62,9 @@ class SqlReading(Reading):
                 yield batch
 
     def end(self) -> ReadEnd:
-        if self._place is None:
+        if self._mark is None:
             return ReadEnd(cursor=None, revision=None)
-        return ReadEnd(Cursor(self._print, self._highest).text(), self._digest.text())
+        return ReadEnd(Cursor(self._print, self._mark, self._highest).text(), self._digest.text())
 
     def token(self, *, most: int) -> str | None:
         """Return the change token of the window, None where it has more than `most` rows or there is none."""

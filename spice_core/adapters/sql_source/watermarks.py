@@ -26,26 +26,28 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The highest watermark that was read (None: the table was empty), of a table with these columns."""
+    """The highest watermark that was read (None: the table was empty), of the column `mark` of a table with these columns."""
 
     fingerprint: str
+    mark: TypedColumn
     value: Any
 
     def text(self) -> str:
         """Return it as the opaque text that is kept."""
         value = self.value
         told = value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Decimal) else value
-        return json.dumps({"columns": self.fingerprint, "watermark": told})
+        return json.dumps({"columns": self.fingerprint, "column": self.mark.name, "type": self.mark.type, "watermark": told})
 
 
 def cursor_of(text: str | None, mark: TypedColumn, fingerprint: str) -> Cursor | None:
-    """Read a cursor back; None where there is none, or where it is of other columns."""
+    """Read a cursor back; None where there is none, or where it is of other columns or another watermark column."""
     if text is None:
         return None
     found = json.loads(text)
-    if found["columns"] != fingerprint or found["watermark"] is None:
+    is_same = (found["columns"], found.get("column"), found.get("type")) == (fingerprint, mark.name, mark.type)
+    if not is_same or found["watermark"] is None:
         return None
-    return Cursor(fingerprint, _READERS.get(mark.type, _as_it_is)(found["watermark"]))
+    return Cursor(fingerprint, mark, _READERS.get(mark.type, _as_it_is)(found["watermark"]))
 
 
 def watermark_column(columns: Sequence[TypedColumn], name: str) -> TypedColumn:

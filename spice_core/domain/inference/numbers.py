@@ -80,8 +80,9 @@ def _numbers_that_are_names(column: str, facts: Evidence, given: int) -> ColumnT
     for mark, reason in (
         ("leading_zero", "values with leading zeros are kept as text"),
         ("long_number", "numbers of more than 18 digits are kept as text"),
+        ("beyond_double", "numbers that a double cannot hold, beside some with an exponent, are kept as text"),
     ):
-        if marks[mark]:
+        if marks[mark] and (mark != "beyond_double" or marks["exponent"]):
             return ColumnType(column, "string", 0.95, f"{reason} ({marks[mark]} of {given})")
     return ColumnType(column, "string", 0.0, "") if marks["phone"] > given / 2 else None
 
@@ -106,8 +107,10 @@ def _notation(reading: str, marks: Mapping[str, int]) -> str:
 
 
 def _with_meaning(chosen: ColumnType, facts: Evidence, given: int) -> ColumnType:
-    if facts["marks"]["currency"] > given / 2:
-        return _money(chosen, recognised(facts).get("currencies", {}))
+    if facts["marks"]["currency"]:
+        money = _money(chosen, recognised(facts).get("currencies", {}))
+        if facts["marks"]["currency"] > given / 2 or money.type == "string":
+            return money
     for name, limit, semantic in ((_LATITUDE, 90, "latitude"), (_LONGITUDE, 180, "longitude")):
         if name.search(chosen.name) and chosen.type in {"decimal", "double"} and _within(facts, limit):
             return replace(chosen, metadata={"semantic": semantic})

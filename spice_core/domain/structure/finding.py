@@ -49,13 +49,13 @@ def find_structure(sheet: Sheet) -> SheetStructure:
         titles |= {place} if place is not None else set()
         build = upright_table if draft.mode == TableMode.TABLE else lying_table
         tables.append(build(grid, draft, title=title))
-    tables = extended(sheet, grid, tables)
+    whole, notes = extended(sheet, grid, tables)
     rest = list(told_apart(grid, lines, titles=frozenset(titles)))
     return SheetStructure(
         sheet=sheet.name,
-        tables=tables,
+        tables=whole,
         key_values=[item for item in rest if isinstance(item, KeyValue)],
-        notes=[item for item in rest if not isinstance(item, KeyValue)],
+        notes=[*notes, *(item for item in rest if not isinstance(item, KeyValue))],
         signature=signature_of(sheet.name, tables),
     )
 

@@ -208,6 +208,17 @@ def test_other_columns_are_read_whole_again(connector: SqlConnector, dsn: str):
     assert connector.revision(access(dsn), spec, end.cursor) is None
 
 
+def test_the_cursor_of_another_watermark_column_is_read_whole(connector: SqlConnector, dsn: str):
+    run(dsn, "CREATE TABLE w (m int, at timestamptz, n int); INSERT INTO w VALUES (100, now(), 1), (1, now(), 2)")
+    spec = SourceSpec("public.w", key_columns=("m",), watermark_column="m")
+    cursor = take(connector, dsn, spec)[1].cursor
+    for other in ("at", "n"):  # of another type, and of the same one
+        spec = SourceSpec("public.w", key_columns=("m",), watermark_column=other)
+        assert connector.revision(access(dsn), spec, cursor) is None
+        rows, _, is_full = take(connector, dsn, spec, cursor)
+        assert (len(rows), is_full) == (2, True)
+
+
 def test_an_empty_table_has_columns_and_no_rows(connector: SqlConnector, dsn: str):
     run(dsn, "CREATE TABLE w (m int)")
     spec = SourceSpec("public.w", key_columns=("m",), watermark_column="m")

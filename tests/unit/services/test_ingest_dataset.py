@@ -236,6 +236,11 @@ def test_the_caller_may_say_the_delimiter_and_that_there_is_no_header(world: Dat
     assert world.rows(version) == [("a", "b"), ("c", "d")]
 
 
+def test_a_delimiter_that_is_said_keeps_the_first_rows_of_one_column(world: DataWorld):
+    version = world.upload("clock", "time\n" + "".join(f"{hour}:30\n" for hour in range(8, 20)), delimiter=",", has_header=True)
+    assert ([column.name for column in version.columns], version.row_count) == (["time"], 12)
+
+
 def test_a_download_escapes_formulas_and_nothing_else(world: DataWorld):
     version = world.upload("cells", 'a,n\n"=cmd()",-1\n@x,2\n+1 (555) 1,3\n-y,4\nplain,5\n')
     text = b"".join(world.reading.csv("shop", version.version_id)).decode("utf-8-sig")

@@ -52,6 +52,10 @@ def watched(world: ConnectorWorld, **more: Any) -> str:
     return world.add_source("shop:sales", "public.orders", "orders", **own)
 
 
+def dies(*_arguments: Any, **_options: Any) -> None:
+    raise Crash
+
+
 def items(world: ConnectorWorld, source: str) -> list[tuple[Any, ...]]:
     return world.rows(world.versions(source)[0])
 
@@ -135,6 +139,47 @@ def test_a_dataset_that_somebody_deleted_comes_back_with_the_next_read(world: Co
     world.work()
     assert world.sync(source, is_forced=True).result == "new_version"
     assert world.registry.dataset("shop", source) is not None
+
+
+def test_a_first_sync_that_died_behind_its_upload_is_done_again_though_its_dataset_was_deleted(
+    world: ConnectorWorld, monkeypatch: pytest.MonkeyPatch
+):
+    source = watched(world)
+    for _ in range(2):  # the second one has uploaded under the next key, and dies too
+        with monkeypatch.context() as patched:
+            patched.setattr(world.syncs, "_save", dies)
+            with pytest.raises(Crash):
+                world.sync(source)
+        world.work()
+        assert len(world.versions(source)) == 1
+        world.catalogue.delete_dataset("shop", source)
+        world.clock.sleep(100)  # the dead one's lease runs out
+    assert world.sync(source).result == "new_version"
+    assert world.sync(source).result == "unchanged"
+    assert [version.row_count for version in world.versions(source)] == [3]
+
+
+def test_another_watermark_column_of_another_type_is_read_whole(world: ConnectorWorld, dsn: str):
+    run(dsn, "ALTER TABLE orders ADD touched timestamptz; UPDATE orders SET touched = '2024-01-01 00:00+00'")
+    run(dsn, "UPDATE orders SET touched = '2024-01-02 00:00+00' WHERE id = 3")
+    world.sync(watched(world))
+    source = watched(world, watermark_column="touched")
+    assert (world.sync(source).error, world.sync(source).result) == (None, "unchanged")
+    run(dsn, "INSERT INTO orders VALUES (4, 'glue', 1, '2024-01-03 00:00+00')")
+    read: list[int] = []
+    assert world.sync(source, progress=read.append).result == "new_version"
+    assert (read[-1], len(items(world, source))) == (2, 4)  # the highest one is in the window behind it
+
+
+def test_rows_of_the_query_before_are_in_no_version_of_the_present_one(world: ConnectorWorld, dsn: str):
+    query = {"key_columns": ("id",), "watermark_column": "changed", "overlap": 5.0}
+    before = {"query": "SELECT id, item, changed FROM orders"}
+    after = {"query": "SELECT id, upper(item) AS item, changed FROM orders WHERE id > 1"}
+    source = world.add_source("shop:sales", "query:q", "orders", options=before, **query)
+    world.sync(source)
+    world.add_source("shop:sales", "query:q", "orders", options=after, **query)
+    assert world.sync(source).result == "new_version"
+    assert items(world, source) == [(2, "PAPER", 20), (3, "INK", 30)]
 
 
 @pytest.mark.parametrize("more", [{"key_columns": ()}, {"polling_interval_seconds": 0.0}, {"options": {"query": "SELECT 1"}}])

@@ -124,6 +124,27 @@ def test_file_that_was_unreadable_for_a_while_makes_no_version_of_what_it_was_be
     assert watching.versions("people") == 1
 
 
+def test_a_scan_that_died_behind_an_upload_leaves_it_taken_in_though_its_dataset_was_deleted(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+):
+    def dies(*_arguments: object) -> None:
+        raise Crash
+
+    watching.put("people.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(watching.places, "_note", dies)
+        with pytest.raises(Crash):
+            watching.scan()
+    watching.world.work()
+    watching.world.catalogue.delete_dataset("shop", "shop:main:people")
+    watching.world.work()
+    assert watching.scan()[0] == WatchScan(places=1, ingested=1)
+    assert watching.scan()[0] == WatchScan(places=1, unchanged=1)
+    watching.put("people.csv", PEOPLE + b"3,Cy\n")
+    assert watching.scan()[0].ingested == 1
+    assert watching.versions("people") == 1
+
+
 def test_a_file_that_is_being_written_waits(watching: Watching):
     watching.put("people.csv.part")
     watching.put(".hidden.csv")
