@@ -137,7 +137,7 @@ class TableEngine(ABC):
     ) -> Iterator[Sequence[RowChange]]:
         """Yield the rows of `shards` that differ by `key` between two typed tables (`old` None: all are added), added and changed
         in the new file's order, then removed. A decimal is the same at every scale. Rows whose key is null or repeated are left
-        to the caller (`key_problems`). A row is in the shard of the `key_hash` of its key as text, in every table and for ever."""
+        to the caller (`key_problems`). A row is in the shard of the `key_hash` of its key as text, in every table, for ever."""
 
     @abstractmethod
     def key_problems(

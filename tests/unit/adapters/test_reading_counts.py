@@ -6,14 +6,22 @@ import pytest
 
 from spice_core.adapters.duckdb.reading_counts import _SIGNS
 
-PROSE = "people said that the market report of growth was about a house near the river " * 2000
+PROSE = "people said that the market report of growth was about a house near the river "
+
+
+def cost(reading: str, text: str) -> float:
+    """The least processor time of three looks, in seconds; one that is too short to tell counts a millisecond."""
+    found = [0.001]
+    for _ in range(3):
+        started = time.thread_time()
+        _SIGNS[reading].search(text)
+        found.append(time.thread_time() - started)
+    return max(found[0], min(found[1:]))
 
 
 @pytest.mark.parametrize("reading", _SIGNS)
-def test_a_sign_is_looked_for_in_time_that_grows_with_the_text_only(reading: str) -> None:
-    started = time.perf_counter()
-    _SIGNS[reading].search(PROSE)
-    assert time.perf_counter() - started < 1
+def test_a_look_for_a_sign_costs_no_more_than_in_proportion_to_the_text(reading: str) -> None:
+    assert cost(reading, PROSE * 800) < 30 * cost(reading, PROSE * 100)
 
 
 @pytest.mark.parametrize(
