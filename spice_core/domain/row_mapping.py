@@ -18,6 +18,8 @@ Fit = Callable[[Any], Any]
 """Brings a table's value into the form that a property reads."""
 
 _REMEMBERED_KEYS = 10_000
+_ONE_SPELLING = frozenset({"string", "integer", "decimal", "double", "boolean", "date", "dateTime"})
+"""Types of keys whose texts in one table differ where the keys do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,12 @@ class RowMapper:
         """Return the id of the instance that `row` makes, None where its key is missing or no key."""
         problems: list[tuple[str, str]] = []
         return self._identity(_values(self._key_readers, row, problems), problems)
+
+    @property
+    def is_key_spelled(self) -> bool:
+        """Whether two texts of one table may be the same key, as those of a UUID in capitals and in small letters."""
+        types = {self.resolved.properties[name].spec.type for name in self._key_readers}
+        return not types <= _ONE_SPELLING
 
     def changed_fields(self, before: Row | None, after: Row) -> frozenset[str]:
         """Return the target fields whose source columns differ; all where there was no row before."""

@@ -100,6 +100,7 @@ class Objectify:
                     turn, self._reporter(started, progress)
                 )
             run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
+            turn.keep()
             self._gates.record(job.mapping, job.version, run, keys, was_in_shards=job.was_in_shards, actor=actor)
             with end_of(run_id):
                 accepted = self._catalogue.record_run(database, job.mapping.branch, run, expected_seq=job.number, actor=actor)

@@ -49,12 +49,11 @@ class Part:
     """Shards of one history. `is_full`: every row of them is looked at.
 
     `stale_tables` are those of other versions whose rows may be in the graph, `old_table` (of version `old_version`) the one that
-    it was last known to hold; `had_rejects`: save rows of it that were rejected, of which the graph may hold an older state.
+    it was last known to hold, save rows of it that were rejected.
     """
 
     shards: Shards
     is_full: bool
-    had_rejects: bool
     old_version: str | None
     old_table: Path | None
     stale_tables: tuple[Path, ...]
@@ -83,7 +82,6 @@ def part_of(
     return Part(
         shards=shards,
         is_full=full or not is_relied_on or not is_same,
-        had_rejects=last is not None and last.rejected > 0,
         old_version=last.version_id if last and old_table else None,
         old_table=old_table,
         stale_tables=tuple(tables[name] for name in tables if name != version_id),

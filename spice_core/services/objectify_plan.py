@@ -7,7 +7,7 @@ from typing import Any
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping
 from spice_core.domain.graph import Node
-from spice_core.domain.instances import created
+from spice_core.domain.instances import checked_patch
 from spice_core.domain.object_edits import NO_EDITS, REMOVED, Assertion, Edit, Edits, Verdict, reapplied, settle, with_edits
 from spice_core.domain.row_mapping import MappedRow, RowMapper
 from spice_core.errors import InvalidInput
@@ -53,12 +53,11 @@ class RowPlanner:
         edits: EditReader,
         tally: Tally,
         is_full: bool,
-        had_rejects: bool,
         assertion: Assertion,
     ) -> None:
         """Count rejects, dropped links and edits into `tally`.
 
-        All fields of a row count as changed with `is_full`, and, with `had_rejects`, where the row before does not fit the class.
+        All fields of a row count as changed with `is_full`, and where the row before was rejected: it does not fit the class.
         """
         self._mapping = mapping
         self._version_id = version_id
@@ -66,7 +65,6 @@ class RowPlanner:
         self._graph = graph
         self._tally = tally
         self._is_full = is_full
-        self._had_rejects = had_rejects
         self._edits = edits
         self._assertion = assertion
         self._known_targets: set[str] = set()
@@ -187,13 +185,14 @@ class RowPlanner:
             plan.grounds[str(found.row.instance_id)] = (found, wanted)
 
     def _was_rejected(self, before: Mapping[str, Any] | None) -> bool:
-        """Whether the row before never became the instance's state, as it does not fit the class."""
-        if before is None or not self._had_rejects:
+        """Whether the row before never became the instance's state: the graph has that of an earlier one."""
+        if before is None:
             return False
         row = self._mapper.read(before)
-        links = {name: [keys[0]] if self._mapper.has_many[name] else keys[0] for name, keys in row.links.items() if keys}
+        links = {name: next(iter(keys), None) for name, keys in row.links.items()}
+        many = {name: [key] if key is not None and self._mapper.has_many[name] else key for name, key in links.items()}
         try:
-            created(self._mapper.resolved, {**{name: value for name, value in row.values.items() if value is not None}, **links})
+            checked_patch(self._mapper.resolved, {**row.values, **many})
         except InvalidInput:
             return True
         return bool(row.problems)

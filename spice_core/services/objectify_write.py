@@ -89,7 +89,6 @@ class WriteVersion:
             edits=self._edits,
             tally=tally,
             is_full=part.is_full,
-            had_rejects=part.had_rejects,
             assertion=Assertion(job.version.created_at, is_forced=job.is_forced),
         )
 
@@ -129,13 +128,13 @@ class WriteVersion:
         planner = self._planner(part, Tally())
         for changes in self._changes(part):
             plan = planner.upserts(changes)
-            done, begun = ended_by(released_links(plan, exclusive), plan)
+            done, begun = ended_by(released_links(plan, exclusive, self._job.mapper.resolved), plan)
             batches.submit("update", done, again=left_for_later)
             batches.submit("update", begun, counted=False, again=left_for_later)
         batches.finish()
         if self._job.mapper.own_links & exclusive:
             for changes in self._changes(part):
-                own = released_links(planner.own_links(changes), exclusive)
+                own = released_links(planner.own_links(changes), exclusive, self._job.mapper.resolved)
                 batches.submit("update", own, counted=False, again=left_for_later)
             batches.finish()
 

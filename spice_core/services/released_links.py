@@ -3,27 +3,34 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from spice_core.domain.instances import checked_patch
+from spice_core.domain.resolution import ResolvedClass
 from spice_core.domain.row_mapping import RowMapper
+from spice_core.errors import InvalidInput
 from spice_core.services.objectify_plan import Plan
 from spice_core.services.submit_rows import BulkRow
 
 
 def exclusive_links(mapper: RowMapper) -> frozenset[str]:
-    """Return the links of a mapping whose targets take one source only."""
-    return frozenset(name for name in mapper.has_many if mapper.resolved.relationships[name].is_exclusive)
+    """Return the links of a mapping whose targets take one source only, and that an object may be without."""
+    resolved = mapper.resolved
+    return frozenset(
+        name for name in mapper.has_many if resolved.relationships[name].is_exclusive and name not in resolved.required
+    )
 
 
-def released_links(plan: Plan, exclusive: Collection[str]) -> list[BulkRow]:
+def released_links(plan: Plan, exclusive: Collection[str], resolved: ResolvedClass) -> list[BulkRow]:
     """Return of the updates of a plan only that `exclusive` links end.
 
-    Objects that people edited keep theirs until their turn: a command says what becomes of all edits at once.
+    Objects that people edited keep theirs until their turn: a command says what becomes of all edits at once. So do those whose
+    rows do not fit the class `resolved`: they will be rejected, and keep the last good state.
     """
     found = []
     for row in plan.updates:
         ground, _ = plan.grounds[str(row.instance_id)]
         if ground.node is not None and not ground.edits.fields:
             links = {name: None for name in exclusive if name in row.data and ground.node.links.get(name)}
-            found += [replace(row, data=links)] if links else []
+            found += [replace(row, data=links)] if links and _fits(row, resolved) else []
     return found
 
 
@@ -36,3 +43,11 @@ def ended_by(rows: Collection[BulkRow], plan: Plan) -> tuple[list[BulkRow], list
 
 def left_for_later(row: BulkRow, number: int) -> None:
     """An object that another writer changed meanwhile is planned when it is its turn."""
+
+
+def _fits(row: BulkRow, resolved: ResolvedClass) -> bool:
+    try:
+        checked_patch(resolved, row.data)
+    except InvalidInput:
+        return False
+    return True

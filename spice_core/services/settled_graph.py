@@ -37,13 +37,15 @@ T = TypeVar("T")
 class _Known:
     """The classes of one branch as they were read at `commit`, when the aggregates had these `numbers`.
 
-    `checked_at` says by the monotonic clock when each class's number was last compared with the log.
+    `checked_at` says by the monotonic clock when each class's number was last compared with the log. Where commands that are
+    counted were undecided, it is what is known until the graph worker has passed the position `until`; 0: none was.
     """
 
     commit: str
     numbers: Mapping[str, int]
     ontology: Ontology
     checked_at: dict[str, float]
+    until: int = 0
 
 
 class SettledGraph:
@@ -99,11 +101,11 @@ class SettledGraph:
         if known is not None and not fresh and all(now - known.checked_at.get(name, -1.0) < _TRUST_SECONDS for name in class_ids):
             return known.ontology  # a class is checked together with those above it
         numbers = self._numbers(database, branch, class_ids)
-        if known is None or fresh or not numbers.items() <= known.numbers.items():
+        if known is None or fresh or not numbers.items() <= known.numbers.items() or self._is_over(database, known):
             known = self._read(database, branch, numbers, known)
         above = frozenset(name for class_id in class_ids for name in known.ontology.ancestors(class_id))
         if above <= class_ids:
-            known.checked_at.update(dict.fromkeys(class_ids, now))
+            known.checked_at.update(dict.fromkeys(class_ids, now) if not known.until else {})
             return known.ontology
         return self.ontology(database, branch, class_ids | above, fresh=fresh)
 
@@ -129,15 +131,20 @@ class SettledGraph:
     def _read(self, database: str, branch: str, numbers: Mapping[str, int], known: _Known | None) -> _Known:
         classes = {class_key(name): number for name, number in numbers.items() if not name.startswith("|")}
         view, is_settled = self._settled_view(database, branch, classes)
+        until = 0 if is_settled else self._log.head(database).position
         if known is not None and known.commit == view.commit.id:
-            found = _Known(known.commit, {**known.numbers, **numbers}, known.ontology, {})
+            still = 0 if self._is_over(database, known) else known.until
+            found = _Known(known.commit, {**known.numbers, **numbers}, known.ontology, {}, max(until, still))
         else:
-            found = _Known(view.commit.id, numbers, read_ontology(view), {})
-        if is_settled:  # else these numbers are those of commands whose effect it lacks: it would count as current for ever
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[database, branch] = found
+            found = _Known(view.commit.id, numbers, read_ontology(view), {}, until)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[database, branch] = found
         return found
+
+    def _is_over(self, database: str, known: _Known) -> bool:
+        """Whether what was undecided when the classes were read is decided now."""
+        return 0 < known.until <= self._work.position(GRAPH_HANDLER, database)
 
     def _settled_view(self, database: str, branch: str, numbers: Mapping[str, int]) -> tuple[GraphView, bool]:
         """Return the branch, and whether it has the effect of everything that `numbers` count; raises as `ontology`."""

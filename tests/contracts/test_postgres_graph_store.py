@@ -193,7 +193,10 @@ def test_connection_that_was_cut_is_made_anew(clean_database: str) -> None:
     writer = Writer(PostgresGraphStore(pool))
     writer.create()
     with psycopg.connect(clean_database, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'spice'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE application_name = 'spice' AND datname = current_database()"
+        )
     writer.write(node("A/1"))
     assert writer.store.view("shop").count(["A"]) == 1
     pool.close()

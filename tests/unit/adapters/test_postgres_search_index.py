@@ -63,7 +63,10 @@ def test_a_connection_cut_in_a_write_stores_nothing_and_the_next_write_works(ind
     def cut(self, document):
         if document.key == "Thing/500":
             with psycopg.connect(clean_database, autocommit=True) as other:
-                other.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'spice'")
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                    "WHERE application_name = 'spice' AND datname = current_database()"
+                )
         return original(self, document)
 
     monkeypatch.setattr(RowEncoder, "quick_row", cut)

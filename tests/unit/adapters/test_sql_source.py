@@ -268,7 +268,11 @@ def test_a_connection_that_is_cut_in_a_read_is_unavailable(connector: SqlConnect
     with connector.read(access(dsn), SourceSpec("public.w"), None) as reading:
         batches = reading.batches()
         next(batches)
-        run(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'spice-connector'")
+        run(
+            dsn,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'spice-connector' AND datname = current_database()",
+        )
         with pytest.raises(SourceUnavailable):
             list(batches)
 

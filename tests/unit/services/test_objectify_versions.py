@@ -91,6 +91,64 @@ def test_a_corrected_row_is_applied_whole_after_it_was_rejected(with_class: With
     assert world.instances("Person")["p1"] == {"id": "p1", "name": "Bob", "age": 31}
 
 
+@pytest.mark.parametrize("default", [{}, {"default": "?"}])
+@pytest.mark.parametrize("between", ["another row", "the same version again"])
+def test_a_row_that_stays_rejected_is_applied_whole_whenever_it_is_corrected(
+    with_class: WithClass, between: str, default: dict[str, str]
+):
+    age = {"name": "age", "type": "integer"}
+    world = with_class(a_class("Person", text("id", primaryKey=True, required=True), text("name", required=True, **default), age))
+
+    def people(name: str | None, age: int, other: int) -> Any:
+        return world.upload("people", csv_of(("id", "name", "age"), [("p1", name, age), ("p2", "Zed", other)]))
+
+    mapping_id = world.map(people("Ann", 30, 1), "Person", {"id": "id", "name": "name", "age": "age"})
+    world.objectify.run("shop", mapping_id)
+    people(None, 31, 1)
+    assert world.objectify.run("shop", mapping_id).rejected == 1
+    if between == "another row":
+        people(None, 31, 2)
+    world.objectify.run("shop", mapping_id)
+    people("Bob", 31, 3)
+    world.objectify.run("shop", mapping_id)
+    assert world.instances("Person")["p1"] == {"id": "p1", "name": "Bob", "age": 31}
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_a_link_whose_target_takes_one_source_stays_where_its_row_is_rejected(with_class: WithClass, *, is_required: bool):
+    lives = {"predicate": "city", "target": "City", "cardinality": "1:1", "on_delete": "unlink", "label": "city"}
+    if is_required:
+        lives["required"] = True
+    person = a_class("Person", text("id", primaryKey=True, required=True), text("name", required=True), relationships=[lives])
+    world = with_class(a_class("City", text("code", primaryKey=True, required=True)), person)
+    for code in ("SEL", "PUS", "NYC"):
+        world.path.commands.create_instance("shop", "main", "City", {"code": code})
+    world.work()
+
+    def people(name: str | None, city: str, other: str) -> Any:
+        return world.upload("people", csv_of(("id", "name", "city"), [("p1", name, city), ("p2", "Zed", other)]))
+
+    fields = {"id": "id", "name": "name", "city": "city"}
+    mapping_id = world.map(people("Ann", "SEL", "PUS"), "Person", fields, on_missing_target="drop_link")
+    world.objectify.run("shop", mapping_id)
+    people(None, "NYC", "PUS")
+    assert world.objectify.run("shop", mapping_id).rejected == 1
+    assert world.instances("Person")["p1"] == {"id": "p1", "name": "Ann", "city": "City/SEL"}
+    people("Ann", "NYC", "PUS")
+    run = world.objectify.run("shop", mapping_id)
+    assert (run.state, run.rejected) == ("succeeded", 0)
+    assert world.instances("Person")["p1"]["city"] == "City/NYC"
+
+
+def test_an_instance_stays_where_one_of_two_spellings_of_its_key_goes(with_class: WithClass):
+    world = with_class(things("uuid"))
+    mapping_id = world.map(upload(world, [UUIDS[0], UUIDS[0].upper(), UUIDS[1]]), "Thing", {"id": "id", "name": "name"})
+    world.objectify.run("shop", mapping_id)
+    upload(world, [UUIDS[0], UUIDS[1]])
+    assert world.objectify.run("shop", mapping_id).deleted == 0
+    assert world.instances("Thing").keys() == set(UUIDS[:2])
+
+
 def test_a_row_that_stays_rejected_makes_no_run_look_at_all_rows(with_class: WithClass):
     world = with_class(a_class("Thing", text("id", primaryKey=True, required=True), text("name", required=True)))
 

@@ -35,3 +35,16 @@ def test_what_is_read_before_it_is_decided_is_not_remembered(free_places: int, m
     made = commands.create_class("shop", "main", a_class("Thing", text("name")))
     path.settle()
     assert path.outcome(made.command_id) == "ONTOLOGY_CLASS_CREATED"
+
+
+def test_reads_behind_an_undecided_class_wait_once(monkeypatch: pytest.MonkeyPatch):
+    path = WritePath().with_classes(a_class("Thing", text("name")))
+    settled = path.commands.settled
+    path.commands.delete_class("shop", "main", "Thing", expected_seq=1)
+    looks, look = [], settled._settled_view
+    monkeypatch.setattr(settled, "_settled_view", lambda *asked: looks.append(asked) or look(*asked))
+    for _ in range(3):
+        assert "Thing" in settled.ontology("shop", "main", frozenset({"Thing"})).definitions
+    assert len(looks) == 1
+    path.settle()
+    assert "Thing" not in settled.ontology("shop", "main", frozenset({"Thing"})).definitions
