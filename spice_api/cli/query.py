@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from spice_api.cli.report import AsJson, Branch, Database, Limit, console, print_json, print_table
-from spice_api.cli.session import platform
+from spice_api.cli.session import platform, read_barrier
 from spice_core.bootstrap import Platform
 from spice_core.domain import naming
 from spice_core.domain.graph import Direction
 from spice_core.errors import InvalidQuery
 from spice_core.services.query_graph import GraphAnswer, GraphQueries, GraphQuery, Hop, QueryLimits
-from spice_core.services.wait_for_reads import ReadBarrier
 
 _HOP = re.compile(r"(?P<back><?)(?P<predicate>[A-Za-z_]\w*)(?::(?P<target>.+))?")
 
@@ -76,7 +75,7 @@ def graph_queries(parts: Platform) -> GraphQueries:
     return GraphQueries(
         graph=parts.graph,
         search=parts.search,
-        barrier=ReadBarrier(log=parts.log, work=parts.work, clock=parts.clock, seconds=settings.read_wait_seconds),
+        barrier=read_barrier(parts),
         limits=QueryLimits(
             max_hops=settings.graph_query_max_hops,
             max_limit=settings.graph_query_max_limit,

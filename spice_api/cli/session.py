@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from spice_core.bootstrap import Platform, bootstrap, state_directory, stop_infrastructure
+from spice_core.services.wait_for_reads import ReadBarrier
 from spice_core.settings import Settings, load_settings
 
 _USERS_LOCK = "users.lock"
@@ -24,6 +25,11 @@ def platform(settings: Settings | None = None, *, process: str = "cli") -> Itera
             yield opened
         finally:
             opened.close()
+
+
+def read_barrier(parts: Platform) -> ReadBarrier:
+    """Return what lets a command see what was accepted before it: it waits as long as a read over HTTP does."""
+    return ReadBarrier(log=parts.log, work=parts.work, clock=parts.clock, seconds=parts.settings.read_wait_seconds)
 
 
 @contextmanager

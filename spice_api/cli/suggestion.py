@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from spice_api.cli.commands import Wait, actor, outcome, report_outcome
 from spice_api.cli.report import AsJson, Branch, Database, console, print_json, print_table, shown
-from spice_api.cli.session import platform
+from spice_api.cli.session import platform, read_barrier
 from spice_core.bootstrap import Platform, suggest_mapping
 from spice_core.domain import naming
 from spice_core.domain.datasets import ClassMapping
@@ -33,6 +33,7 @@ def suggest(
     Where Dagster runs, the instances are made in a moment. A class that is there stays as it is.
     """
     with platform() as parts:
+        read_barrier(parts).wait(db, "registry")
         found = suggest_mapping(parts).suggest(db, naming.aggregate_id(db, branch, name), class_id=class_id)
         if not as_json:
             _print(found)

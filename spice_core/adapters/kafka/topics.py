@@ -1,5 +1,6 @@
 """The topics: what is declared, what is found, and what to do about a difference."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from spice_core.adapters.kafka.access import KafkaAccess, Trouble
 from spice_core.errors import ConfigurationError, FeedUnavailable, SpiceError
 
 _HOUR_MS = 3_600_000
+_PAUSE_SECONDS = 0.1
 _MISSING = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
@@ -83,9 +85,7 @@ class Topics:
             )
         if missing:
             self._create(missing)
-            found = self._describe()
-            if len(found) < len(self._plan.names):
-                raise FeedUnavailable("the topics were created a moment ago; Kafka does not show them yet")
+            found = self._shown()
         for name in self._plan.names:
             self._compare(found[name])
         self._compare_retention(self._plan.names)
@@ -104,6 +104,15 @@ class Topics:
             if all(end.offset == 0 for end in ends.values()):
                 return True
         return False
+
+    def _shown(self) -> dict[str, TopicDescription]:
+        """Return all topics, which were created a moment ago: brokers learn of them behind the answer to that."""
+        deadline = time.monotonic() + self._timeout
+        while len(found := self._describe()) < len(self._plan.names):
+            if time.monotonic() >= deadline:
+                raise FeedUnavailable(f"the topics were created, and Kafka does not show them within {self._timeout:.0f} s")
+            time.sleep(_PAUSE_SECONDS)
+        return found
 
     def _describe(self) -> dict[str, TopicDescription]:
         futures = self._admin().describe_topics(TopicCollection(list(self._plan.names)), request_timeout=self._timeout)
