@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from spice_core.adapters.kafka.access import KafkaAccess
 from spice_core.adapters.kafka.buffer import Carried, DeliveryBuffer
 from spice_core.adapters.kafka.messages import place_of
 from spice_core.adapters.kafka.offsets import PartitionOffsets
-from spice_core.errors import ConfigurationError
+from spice_core.adapters.kafka.topics import TopicPlan, Topics
+from spice_core.errors import ConfigurationError, FeedUnavailable
 
 
 def carried(position: int, size: int = 10) -> Carried:
@@ -110,3 +112,25 @@ def test_credentials_that_are_missing_are_named():
 def test_password_stays_out_of_what_is_printed():
     access = KafkaAccess("x:1", security="SASL_SSL", username="a", password="hunter2")  # noqa: S106 - nobody's
     assert "hunter2" not in repr(access)
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_topics_that_kafka_shows_late_are_waited_for(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    plan = TopicPlan(prefix="late-")
+    shown = {name: SimpleNamespace(topic_id=name) for name in plan.names}
+    answers = iter([{}, *[{plan.events: shown[plan.events]}] * looks, shown])
+    topics, made = Topics(KafkaAccess("nowhere:1"), plan), []
+    monkeypatch.setattr(topics, "_describe", lambda: next(answers))
+    monkeypatch.setattr(topics, "_create", made.extend)
+    for name in ("_compare", "_compare_retention"):
+        monkeypatch.setattr(topics, name, lambda _: None)
+    assert topics.ensure(may_create=True) == ",".join(plan.names)
+    assert sorted(made) == sorted(plan.names)
+
+
+def test_topics_that_kafka_never_shows_are_a_failure_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    topics = Topics(KafkaAccess("nowhere:1"), TopicPlan(), timeout_seconds=0.2)
+    monkeypatch.setattr(topics, "_describe", dict)
+    monkeypatch.setattr(topics, "_create", lambda _: None)
+    with pytest.raises(FeedUnavailable, match="does not show them"):
+        topics.ensure(may_create=True)
