@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,15 @@ class DataWorld:
             **options,
         )
 
-    def dies(self, owner: type, method: str, run: Callable[[], object]) -> bool:
-        """Let `run` die behind a call of `method` of `owner`, if it makes one; say whether it did. The workers live on."""
-        original = getattr(owner, method)
+    def dies(self, owner: type, method: str, run: Callable[[], object], *, at: int = 1) -> bool:
+        """Let `run` die behind call `at` of `method` of `owner`, if it makes that; say whether it did. The workers live on."""
+        original, calls = getattr(owner, method), count(1)
 
         def dying(*arguments: Any, **options: Any) -> Any:
-            original(*arguments, **options)
-            raise Crash
+            found = original(*arguments, **options)
+            if next(calls) == at:
+                raise Crash
+            return found
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(owner, method, dying)

@@ -96,8 +96,8 @@ class Objectify:
             tally = Tally()
             keys = self._gates.keys(job.mapping, job.version)
             with self._watched(job, turn, actor=actor):
-                has_failed = note_broken(keys, tally) or WriteVersion(self._parts, job, tally).run(
-                    turn, self._reporter(started, progress)
+                has_failed = note_broken(keys, tally) or WriteVersion(self._parts, job, tally, turn).run(
+                    self._reporter(started, progress)
                 )
             run = self._result(job, tally, has_failed=has_failed, seconds=self._parts.clock.monotonic() - started)
             turn.keep()

@@ -45,23 +45,24 @@ class Job:
 class WriteVersion:
     """Writes for one run: rows that differ become commands, in passes that keep every link's target there before the link."""
 
-    def __init__(self, parts: RunParts, job: Job, tally: Tally) -> None:
-        """Count what is done, and what cannot be, into `tally`."""
+    def __init__(self, parts: RunParts, job: Job, tally: Tally, turn: Turn) -> None:
+        """Count what is done, and what cannot be, into `tally`; keep `turn` also while no row needs a command."""
         self._parts = parts
         self._job = job
         self._tally = tally
+        self._turn = turn
         self._edits = parts.edits()
 
-    def run(self, turn: Turn, report: Callable[[int], None]) -> bool:
+    def run(self, report: Callable[[int], None]) -> bool:
         """Bring the graph to what the version says; return whether the run failed before it wrote anything.
 
         `report` is called with the number of rows of each batch that was looked at. Raises as `Objectify.run`.
         """
         job, tally = self._job, self._tally
-        batches = self._parts.batches(job.mapping, job.run.run_id, tally, turn)
+        batches = self._parts.batches(job.mapping, job.run.run_id, tally, self._turn)
         batches.settle()
         self._note_key_problems()
-        if job.mapping.on_missing_target == "fail" and self._misses_targets(turn):
+        if job.mapping.on_missing_target == "fail" and self._misses_targets():
             return True
         planned = [(part, self._planner(part, tally)) for part in job.parts]
         made: set[int] = set()
@@ -75,7 +76,7 @@ class WriteVersion:
             for part, planner in planned:
                 self._link_own(part, planner, batches, made)
         for part, planner in planned:
-            self._remove(part, planner, batches, turn)
+            self._remove(part, planner, batches)
         batches.finish()
         return False
 
@@ -107,16 +108,16 @@ class WriteVersion:
         for batch in self._parts.tables.changes(
             old, job.table, key=job.mapper.key_columns, columns=job.mapper.columns, batch=_BATCH, shards=part.shards
         ):
+            self._turn.keep()
             if upserts := [change for change in batch if change.after is not None]:
                 yield upserts
 
-    def _misses_targets(self, turn: Turn) -> bool:
+    def _misses_targets(self) -> bool:
         """Plan all rows without submitting anything; say whether a link leads nowhere."""
         found = Tally()
         for part in self._job.parts:
             planner = self._planner(part, found)
             for changes in self._changes(part):
-                turn.keep()
                 planner.upserts(changes)
         missing = {reason: count for reason, count in found.reasons.items() if reason.endswith(MISSING_TARGET)}
         self._tally.reasons.update(missing)
@@ -163,10 +164,10 @@ class WriteVersion:
             )
             batches.submit("update", plan.updates, counted=False, again=_again(planner, plan))
 
-    def _remove(self, part: Part, planner: RowPlanner, batches: CommandBatches, turn: Turn) -> None:
+    def _remove(self, part: Part, planner: RowPlanner, batches: CommandBatches) -> None:
         """Handle the rows that are gone, by the mapping's policy: those of every version that the graph may hold some of."""
         job = self._job
-        rows = RemovedRows(tables=self._parts.tables, mapper=job.mapper, table=job.table, keep=turn.keep)
+        rows = RemovedRows(tables=self._parts.tables, mapper=job.mapper, table=job.table, keep=self._turn.keep)
         if job.mapping.on_removed_row == "keep":
             gone = rows.since(part.old_table, part.shards) if part.old_table else ()
             self._tally.reasons["removed_row_kept"] += sum(map(len, gone))

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from spice_core.errors import LeaseLost, OptimisticConcurrencyConflict
+from spice_core.services import objectify_write
 from spice_core.services.keep_gates import Gates
+from spice_core.services.objectify_turn import Turn
 from spice_core.services.submit_registry import RegistryCommands
 from tests.data_world import DataWorld, csv_of
-from tests.write_path import Crash, a_class, text
+from tests.write_path import a_class, text
 
 PERSON = a_class("Person", text("id", primaryKey=True, required=True), text("name", required=True))
 COLUMNS = ("id", "name")
@@ -61,21 +63,9 @@ def test_a_run_that_slept_before_its_end_is_not_what_the_next_one_compares_with(
     assert (run.created, run.updated, run.deleted, names(world)) == (1, 1, 1, dict(FIRST))
 
 
-def test_a_run_that_died_when_its_end_was_on_record_has_succeeded(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_that_died_when_its_end_was_on_record_has_succeeded(world: DataWorld):
     mapping = people(world)
-    record, calls = RegistryCommands.record_run, []
-
-    def dying(self: RegistryCommands, *arguments: Any, **options: Any) -> Any:
-        found = record(self, *arguments, **options)
-        calls.append(1)
-        if len(calls) == 2:
-            raise Crash
-        return found
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RegistryCommands, "record_run", dying)
-        with pytest.raises(Crash):
-            world.objectify.run("shop", mapping)
+    assert world.dies(RegistryCommands, "record_run", lambda: world.objectify.run("shop", mapping), at=2)
     run = world.objectify.run("shop", mapping)
     assert (run.state, run.created, run.unchanged, run.previous_version_id) == ("succeeded", 0, 2, run.version_id)
     assert (states(world, mapping), names(world)) == ([("succeeded", {})] * 2, dict(FIRST))
@@ -89,3 +79,14 @@ def test_an_end_that_is_recorded_again_by_its_command_id_gets_the_first_answer(w
     assert (first.sequence_number, second.position, second.is_duplicate) == (3, first.position, True)
     with pytest.raises(OptimisticConcurrencyConflict):
         world.catalogue.record_run("shop", "main", run, expected_seq=2)
+
+
+def test_a_run_keeps_its_turn_while_it_looks_at_rows_that_need_no_command(world: DataWorld, monkeypatch: pytest.MonkeyPatch):
+    rows = [(f"p{number}", "same") for number in range(30)]
+    mapping = world.map(world.upload("people", csv_of(COLUMNS, rows)), "Person", {"id": "id", "name": "name"})
+    world.objectify.run("shop", mapping)
+    keep, kept = Turn.keep, []
+    monkeypatch.setattr(Turn, "keep", lambda turn: kept.append(keep(turn)))
+    monkeypatch.setattr(objectify_write, "_BATCH", 1)
+    assert world.objectify.run("shop", mapping, full=True).unchanged == 30
+    assert len(kept) >= 30
