@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any
 
 from spice_assets.owners import owner_of
@@ -12,6 +13,7 @@ from spice_core.domain.datasets import ClassMapping, Dataset
 from spice_core.domain.graph import ONTOLOGY_CLASS
 from spice_core.domain.link_types import LinkType, ObjectSpec, TableSpec
 from spice_core.domain.ontology import label_text
+from spice_core.domain.resolution import Ontology
 from spice_core.domain.row_mapping import RowMapper
 from spice_core.errors import BranchNotFound, ClassNotFound, DatabaseNotFound, InvalidOntology
 from spice_core.ports.graph_store import GraphStore
@@ -170,19 +172,19 @@ def _class_entries(database: str, mappings: Sequence[ClassMapping], graph: Graph
     by_class: dict[tuple[str, str], list[ClassMapping]] = {}
     for mapping in mappings:
         by_class.setdefault((mapping.branch, mapping.class_id), []).append(mapping)
+    ontology_of = cache(lambda branch: read_ontology(graph.view(database, branch)))
     entries = []
     for (branch, class_id), members in sorted(by_class.items()):
         definition = _definition(graph, database, branch, class_id)
         if definition is not None:
             entry = _described(database, branch, class_id, definition, members)
-            is_whole = shards == 1 or _is_linked_to_itself(graph, entry, members)
+            is_whole = shards == 1 or _is_linked_to_itself(ontology_of(branch), members)
             entries.append(entry if is_whole else replace(entry, shards=shards))
     return entries
 
 
-def _is_linked_to_itself(graph: GraphStore, entry: ClassEntry, mappings: Sequence[ClassMapping]) -> bool:
-    """Whether a mapping makes links that may lead to the class itself, as a run of shards asks; a broken class is run in none."""
-    ontology = read_ontology(graph.view(entry.database, entry.branch))
+def _is_linked_to_itself(ontology: Ontology, mappings: Sequence[ClassMapping]) -> bool:
+    """Whether a mapping makes links that may lead to the class itself, as a run of shards asks; no run takes a broken class."""
     try:
         return any(RowMapper(mapping, ontology).own_links for mapping in mappings)
     except (ClassNotFound, InvalidOntology):

@@ -29,7 +29,7 @@ from spice_core.services.migrate_nodes import (
 )
 from spice_core.services.read_edits import EditReader
 from spice_core.services.save_link_types import link_types_of
-from spice_core.services.settled_graph import ONTOLOGY_AGGREGATE, class_key, required_class
+from spice_core.services.settled_graph import ONTOLOGY_AGGREGATE, required_class
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
 from spice_core.services.submit_rows import required_seq
 
@@ -161,9 +161,7 @@ class ClassChanges:
         names = definition.referenced_classes | {definition.id}
         settled = self._commands.settled
         settled.ontology(database, branch, names, fresh=True)
-        own = settled.view(database, branch).get([class_key(definition.id)])
-        version = sum(node.sequence_number for node in settled.numbers.of(database, branch, list(own.values())))
-        # Read behind its number: a plan that a change of the class overtakes is refused, not carried out.
+        version = settled.class_number(database, branch, definition.id)
         ontology = settled.ontology(database, branch, names, fresh=True)
         required_class(ontology, definition.id)
         changed = with_resolved(ontology, definition)

@@ -23,7 +23,6 @@ from spice_core.domain.resolution import Ontology, ResolvedClass
 from spice_core.errors import DatasetNotFound, InvalidMapping, LogBehind, ObjectTypeMismatch
 from spice_core.ports.registry import Registry
 from spice_core.services.check_mapping import Problem, key_problems_of
-from spice_core.services.settled_graph import class_key
 from spice_core.services.submit_commands import Accepted, CommandService, Origin
 from spice_core.services.submit_records import RecordCommands
 
@@ -153,9 +152,7 @@ class LinkTypes:
             on_delete=UNLINK,
         )
         settled, class_ids = self._commands.settled, frozenset({source.id})
-        shown = settled.view(wanted.database, wanted.branch).get([class_key(source.id)])
-        number = sum(node.sequence_number for node in settled.numbers.of(wanted.database, wanted.branch, list(shown.values())))
-        # Read behind its number: a change that comes between is refused, not overwritten.
+        number = settled.class_number(wanted.database, wanted.branch, source.id)
         definition = settled.ontology(wanted.database, wanted.branch, class_ids, fresh=True).resolve(source.id).definition
         definition = replace(definition, relationships=(*definition.relationships, link))
         self._commands.update_class(

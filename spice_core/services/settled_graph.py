@@ -115,6 +115,14 @@ class SettledGraph:
         barrier = ReadBarrier(self._log, self._work, self._clock, self._wait_seconds, self._room)
         return NodeNumbers(self._graph, barrier)
 
+    def class_number(self, database: str, branch: str, class_id: str) -> int:
+        """Return the number that the next command on a class has to expect, 0 where the branch does not show the class.
+
+        The class is to be read behind it: then a change that comes between is refused, not overwritten. Raises as `view`.
+        """
+        shown = self.view(database, branch).get([class_key(class_id)])
+        return sum(node.sequence_number for node in self.numbers.of(database, branch, list(shown.values())))
+
     def forget(self, database: str) -> None:
         """Trust nothing that was read of `database` before: a command of this process changes its classes."""
         for key in [key for key in list(self._known) if key[0] == database]:
